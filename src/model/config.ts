@@ -1,0 +1,76 @@
+import type { GroupSpec } from './group.ts';
+
+/** `understudy.yaml`, read, checked and in plain numbers: what every process of Understudy starts from. */
+export interface Config {
+  /** The file it came from. */
+  readonly file: string;
+  readonly temporal: TemporalConfig;
+  readonly providers: Readonly<Record<string, ProviderConfig>>;
+  readonly groups: Readonly<Record<string, GroupConfig>>;
+}
+
+/** What is left out comes from Temporal's own environment and profiles. */
+export interface TemporalConfig {
+  readonly address?: string;
+  readonly namespace?: string;
+  readonly profile?: string;
+  /** For links: `http://127.0.0.1:8233` */
+  readonly ui?: string;
+}
+
+/** Secrets are named, never written (I9). */
+export type SecretRef = { readonly env: string } | { readonly file: string };
+
+export type ProviderConfig = Rfc2136Config;
+
+export interface Rfc2136Config {
+  readonly type: 'rfc2136';
+  /** The primary server, which takes updates: `host:port`. */
+  readonly server: HostPort;
+  /** Further authoritative servers that must answer a change before it counts as verified. */
+  readonly secondaries: readonly HostPort[];
+  /** Absolute, with its final dot. */
+  readonly zone: string;
+  readonly tsig: { readonly name: string; readonly algorithm: 'hmac-sha256' | 'hmac-sha512'; readonly secret: SecretRef };
+  /** For each question and each update. */
+  readonly timeoutMs: number;
+}
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface GroupConfig {
+  /** What the workflow is told. */
+  readonly spec: GroupSpec;
+  readonly postgres: PostgresConfig;
+  /** What only the member's own agent needs, by member. */
+  readonly local: Readonly<Record<string, MemberLocal>>;
+}
+
+export interface MemberLocal {
+  readonly dataDir: string;
+  /** Epoch, token, sockets and locks: of the agent and the guard alone. */
+  readonly stateDir: string;
+}
+
+export interface PostgresConfig {
+  /** Where initdb, pg_ctl, postgres, pg_basebackup, pg_rewind and pg_controldata are; left out: found. */
+  readonly bin?: string;
+  /** The account that the server runs as where the agent is root; left out: `postgres`, else `nobody`. */
+  readonly systemUser?: string;
+  readonly superuser: Credential;
+  readonly replication: Credential;
+  /** The database that the agent connects to. */
+  readonly maintenanceDatabase: string;
+  /** How a newly made database lets clients in from other hosts. */
+  readonly auth: 'scram-sha-256' | 'trust';
+  /** The log kept for a member that is away, at most. */
+  readonly maxWalKeptBytes: number;
+}
+
+export interface Credential {
+  readonly user: string;
+  readonly password?: SecretRef;
+}

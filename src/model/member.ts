@@ -1,0 +1,90 @@
+import type { Lsn } from './lsn.ts';
+
+/** What lies in a member's data directory, read without its server's help. */
+export type Footprint =
+  | { readonly state: 'empty' }
+  /** Something is there that is no database of this kind: it is never overwritten. */
+  | { readonly state: 'foreign'; readonly found: string }
+  /** A clone or a rewind was begun and not finished: only a new clone makes it whole. */
+  | { readonly state: 'torn'; readonly by: 'clone' | 'rewind' }
+  | {
+      readonly state: 'data';
+      /** The same for every member of a group. */
+      readonly systemId: string;
+      readonly version: string;
+      readonly timeline: number;
+      /** The last checkpoint's place. */
+      readonly checkpointLsn: Lsn;
+      /** Whether it was shut down in order, so that `checkpointLsn` is the end of its log. */
+      readonly cleanShutdown: boolean;
+      /** Whether its next start would be as a standby. */
+      readonly standby: boolean;
+    };
+
+/** What a running database says of itself. */
+export interface LiveState {
+  readonly inRecovery: boolean;
+  readonly systemId: string;
+  readonly timeline: number;
+  /** The furthest place that is safe on this member: written and flushed on a primary, received and flushed on a standby. */
+  readonly flushedLsn: Lsn;
+  /** A standby's replayed place; the same as `flushedLsn` on a primary. */
+  readonly replayedLsn: Lsn;
+  readonly replayPaused: boolean;
+  readonly receiver: ReceiverState;
+  /** A primary's view of those who stream from it. */
+  readonly followers: readonly Follower[];
+  readonly slots: readonly Slot[];
+}
+
+/** A standby's receiver. `stamp` changes whenever anything arrives, and is compared only with itself: it is no clock. */
+export type ReceiverState =
+  | { readonly state: 'none' }
+  | { readonly state: 'streaming' | 'starting'; readonly from: string; readonly stamp: string };
+
+export interface Follower {
+  /** The member's name, as its connection says. */
+  readonly name: string;
+  readonly state: string;
+  readonly flushedLsn: Lsn;
+  readonly replayedLsn: Lsn;
+  /** Whether a commit waits for it now. */
+  readonly confirms: boolean;
+}
+
+export interface Slot {
+  readonly name: string;
+  readonly active: boolean;
+  readonly retainedBytes: number;
+}
+
+/** Where a standby receives from. */
+export interface Upstream {
+  readonly member: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** How the kernel, or only a process, ends a primary whose lease has run out (protocol 1.4). */
+export type FenceKind = 'kernel' | 'process';
+
+/** The agent's answer to an incident's question. A member that gives none in time is silent, which is a fact about the path to it (I3). */
+export interface MemberReport {
+  readonly member: string;
+  /** The highest epoch that this member has acted on. */
+  readonly epoch: number;
+  readonly role: 'primary' | 'standby' | 'none';
+  readonly footprint: Footprint;
+  /** Left out where the database does not run or does not answer; `trouble` then says why. */
+  readonly live?: LiveState;
+  readonly trouble?: string;
+  /** Milliseconds, on the member's own clock, since anything was received from the primary; left out where it never was. */
+  readonly fedAgoMs?: number;
+  /** Whether its receiver has been detached, which freezes its place (protocol 3.2). */
+  readonly detached: boolean;
+  readonly fence: FenceKind;
+  /** Milliseconds left of the lease that this member's guard holds; left out where it holds none. */
+  readonly leaseLeftMs?: number;
+  /** The Temporal namespace and cluster that this agent belongs to. */
+  readonly cluster: string;
+}
