@@ -1,0 +1,8 @@
+/** `npm run bench`: the faults of `npm start`, many times over, measured. Arguments after `--` go to it. */
+import path from 'node:path';
+import { ROOT, ensureBuilt, ensureDependencies, requireNode, run } from './steps.mjs';
+
+requireNode();
+await ensureDependencies('run');
+await ensureBuilt();
+process.exitCode = await run(process.execPath, [path.join(ROOT, 'dist', 'src', 'bin', 'understudy.js'), 'bench', ...process.argv.slice(2)]);
