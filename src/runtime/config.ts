@@ -1,0 +1,160 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { LineCounter, parseDocument } from 'yaml';
+import type { Config, Credential, GroupConfig, PostgresConfig, ProviderConfig, SecretRef } from '../model/config.ts';
+import { ConfigSchema, type RawConfig } from '../model/config-schema.ts';
+import { UnderstudyError } from '../model/error.ts';
+import type { Durability } from '../model/group.ts';
+import { crossCheck } from './config-check.ts';
+import { type Finding, findingsOf } from './config-mistakes.ts';
+import { type Path, Places } from './config-place.ts';
+
+/** One mistake in a configuration, with its place. */
+export interface Mistake {
+  readonly file: string;
+  /** Both count from 1. */
+  readonly line: number;
+  readonly column: number;
+  /** `groups.orders.lease`; empty for the file as a whole. */
+  readonly path: string;
+  readonly words: string;
+  readonly hint?: string;
+  /** The line with a caret below the place, secrets masked. */
+  readonly excerpt: string;
+}
+
+/**
+ * Reads and checks a configuration.
+ *
+ * @throws UnderstudyError `ConfigInvalid` that lists every mistake with its place; they are in its evidence too
+ */
+export async function loadConfig(file: string): Promise<Config> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a directory' : `it cannot be read (${code})`;
+    throw new UnderstudyError('ConfigInvalid', `the configuration ${file} was asked for, and ${why}. Next: name it with --config FILE or UNDERSTUDY_CONFIG.`, { file }, error);
+  }
+  const answer = checkConfig(text, file);
+  if ('config' in answer) return answer.config;
+  const count = answer.mistakes.length;
+  throw new UnderstudyError('ConfigInvalid', `${file} has ${count === 1 ? 'one mistake' : `${count} mistakes`}:\n\n${printMistakes(answer.mistakes)}`, { file, mistakes: answer.mistakes });
+}
+
+/** Checks a configuration's text: the configuration, or every mistake in it, in the order of the text. */
+export function checkConfig(text: string, file: string): { config: Config } | { mistakes: Mistake[] } {
+  const lines = new LineCounter();
+  const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, strict: true });
+  const places = new Places(doc, lines, text);
+  const mistake = (at: { line: number; column: number }, where: string, words: string, hint?: string): Mistake => ({
+    file,
+    ...at,
+    path: where,
+    words,
+    ...(hint === undefined ? {} : { hint }),
+    excerpt: places.excerpt(at),
+  });
+  const mistakes: Mistake[] = [...doc.errors, ...doc.warnings].map((error) => {
+    const known = YAML_WORDS[error.code];
+    return mistake(places.at(error.pos[0]), '', known?.words ?? error.message, known?.hint);
+  });
+  // A duplicate key leaves the rest readable; after any other error the text does not mean what it seems to.
+  if (doc.errors.every(({ code }) => code === 'DUPLICATE_KEY')) {
+    const raw: unknown = doc.toJS() ?? {};
+    const parsed = ConfigSchema.safeParse(raw);
+    const findings: Finding[] = [...(parsed.success ? [] : findingsOf(parsed.error.issues, raw)), ...crossCheck(raw)];
+    if (parsed.success && findings.length === 0 && mistakes.length === 0) return { config: toConfig(parsed.data, path.resolve(file)) };
+    for (const { path: where, at, words, hint } of findings) mistakes.push(mistake(places.find(where, at), printPath(where), words, hint));
+  }
+  return { mistakes: mistakes.sort((a, b) => a.line - b.line || a.column - b.column) };
+}
+
+const YAML_WORDS: Readonly<Record<string, { words: string; hint?: string }>> = {
+  DUPLICATE_KEY: { words: 'the key is written twice', hint: 'the second would replace the first: rename one, or join them' },
+  TAB_AS_INDENT: { words: 'a tab indents here', hint: 'YAML takes spaces only' },
+  MULTIPLE_DOCS: { words: 'a second document begins here', hint: 'one file holds one document: remove the ---' },
+};
+
+/** `groups.orders.records[0].name` */
+function printPath(where: Path): string {
+  return where.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('');
+}
+
+/** For people: place, path and words of each, the line with a caret below it. */
+export function printMistakes(mistakes: readonly Mistake[]): string {
+  return mistakes
+    .map(({ file, line, column, path: where, words, hint, excerpt }) => `${file}:${line}:${column} ${where === '' ? '' : `${where}: `}${words}\n${excerpt}${hint === undefined ? '' : `\n        ${hint}`}`)
+    .join('\n\n');
+}
+
+function toConfig(raw: RawConfig, file: string): Config {
+  return {
+    file,
+    temporal: defined(raw.temporal),
+    providers: mapValues(raw.providers, toProvider),
+    groups: Object.fromEntries(Object.entries(raw.groups).map(([name, group]) => [name, toGroup(name, group)])),
+  };
+}
+
+function toProvider({ timeout, ...rest }: RawConfig['providers'][string]): ProviderConfig {
+  return { ...rest, zone: rest.zone.toLowerCase(), timeoutMs: timeout };
+}
+
+function toGroup(name: string, raw: RawConfig['groups'][string]): GroupConfig {
+  const { policy } = raw;
+  return {
+    spec: {
+      name,
+      database: raw.database,
+      leaseMs: raw.lease,
+      members: Object.entries(raw.members).map(([member, { address, dnsName, priority }]) => ({
+        name: member,
+        ...address,
+        ...(dnsName === undefined ? {} : { dnsName: dnsName.toLowerCase() }),
+        priority,
+      })),
+      durability: toDurability(raw.durability),
+      policy: {
+        mode: policy.mode,
+        approval: policy.approval,
+        approvalWithinMs: policy.approvalWithin,
+        minIntervalMs: policy.minInterval,
+        maxPerDay: policy.maxPerDay,
+        maxLagBytes: policy.maxLag,
+        answerWithinMs: policy.answerWithin,
+        restartWithinMs: policy.restartWithin,
+        stopWithinMs: policy.stopWithin,
+        switchoverMaxLagBytes: policy.switchoverMaxLag,
+        hungAfterMs: policy.hungAfter,
+      },
+      records: raw.records.map((record) => ({ name: record.name.toLowerCase(), type: record.type, ttlSeconds: record.ttl / 1000, provider: record.provider })),
+    },
+    postgres: toPostgres(raw.postgres),
+    local: mapValues(raw.members, ({ dataDir, stateDir }) => ({ dataDir, stateDir })),
+  };
+}
+
+function toDurability(raw: RawConfig['groups'][string]['durability']): Durability {
+  const written = typeof raw === 'string' ? (raw === 'sync' ? { mode: raw, confirm: 1 } : { mode: raw }) : raw;
+  if (written.mode === 'async') return { mode: 'async' };
+  const relaxAfterMs = 'relaxAfter' in written ? written.relaxAfter : undefined;
+  return { mode: 'sync', confirm: written.confirm, ...(relaxAfterMs === undefined ? {} : { relaxAfterMs }) };
+}
+
+function toPostgres({ maxWalKept, superuser, replication, ...rest }: RawConfig['groups'][string]['postgres']): PostgresConfig {
+  const { bin, systemUser, ...always } = rest;
+  return { ...always, ...defined({ bin, systemUser }), superuser: toCredential(superuser), replication: toCredential(replication), maxWalKeptBytes: maxWalKept };
+}
+
+function toCredential({ user, password }: { user: string; password?: SecretRef | undefined }): Credential {
+  return { user, ...(password === undefined ? {} : { password }) };
+}
+
+const mapValues = <A, B>(record: Record<string, A>, change: (value: A) => B): Record<string, B> => Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+
+/** Without the keys that have no value, which an optional key of the model may not have. */
+function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
+}
