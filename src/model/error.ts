@@ -8,6 +8,7 @@ export const ERRORS = {
   BadInput: { retry: false },
   ConfigInvalid: { retry: false },
   SecretMissing: { retry: false },
+  TemporalUnreachable: { retry: true },
   EpochStale: { retry: false },
   WrongCluster: { retry: false },
   ForeignDatabase: { retry: false },
