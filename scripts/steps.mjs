@@ -143,7 +143,7 @@ function removeOrphans() {
   for (const room of SOURCES) {
     const directory = path.join(ROOT, 'dist', room);
     if (!existsSync(directory)) continue;
-    for (const file of [...filesBelow(directory)]) {
+    for (const file of filesBelow(directory)) {
       const source = path.join(ROOT, path.relative(path.join(ROOT, 'dist'), file)).replace(/\.js(\.map)?$/, '.ts');
       if (source.endsWith('.ts') && !existsSync(source)) rmSync(file);
     }
