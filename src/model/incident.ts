@@ -1,6 +1,6 @@
 import type { Lsn } from './lsn.ts';
 import type { CommitRule } from './group.ts';
-import type { MemberReport } from './member.ts';
+import type { ElectionInput } from '../decide/election.ts';
 
 /** One failover or switchover from its cause to its end: what its workflow returns, and what every report is made from. */
 export interface Incident {
@@ -29,6 +29,10 @@ export type IncidentOutcome =
   /** A switchover gave the role back. */
   | { readonly outcome: 'given-back'; readonly primary: string; readonly words: string }
   | { readonly outcome: 'nobody-fit'; readonly words: string }
+  /** The standbys still receive from it: only the orchestrator's sight was lost. Its role is offered to it again (protocol 3.5). */
+  | { readonly outcome: 'primary-lives'; readonly words: string }
+  /** Starting the old primary in place loses less than any promotion would (protocol 4.3). */
+  | { readonly outcome: 'restarted'; readonly words: string }
   | { readonly outcome: 'observed'; readonly wouldPromote: string | null; readonly words: string }
   | { readonly outcome: 'not-approved'; readonly words: string; readonly by?: Actor }
   | { readonly outcome: 'refused'; readonly words: string }
@@ -36,7 +40,13 @@ export type IncidentOutcome =
 
 export interface Cause {
   readonly kind:
-    | 'crashed' | 'hung' | 'disk-full' | 'read-only' | 'not-ours' | 'lease' | 'not-started'
+    | 'crashed'
+    | 'hung'
+    | 'disk-full'
+    | 'read-only'
+    | 'not-ours'
+    | 'lease'
+    | 'not-started'
     /** The lease timed out on the server: node, network or agent is gone. */
     | 'lease-expired'
     /** Nobody took the role up in time. */
@@ -47,9 +57,7 @@ export interface Cause {
   readonly knownAtMs: number;
 }
 
-export type Actor =
-  | { readonly kind: 'policy' }
-  | { readonly kind: 'person'; readonly name: string; readonly reason: string };
+export type Actor = { readonly kind: 'policy' } | { readonly kind: 'person'; readonly name: string; readonly reason: string };
 
 /** The dead primary's last words. */
 export interface LastKnown {
@@ -57,6 +65,8 @@ export interface LastKnown {
   readonly lsn?: Lsn;
   /** How old it was when the role ended, at most. */
   readonly ageMs?: number;
+  /** `lsn` is the end of its log, read after it was stopped in order: nothing was written behind it. */
+  readonly exact?: boolean;
 }
 
 export interface Evidence {
@@ -71,8 +81,8 @@ export interface ElectionRecord {
   readonly elected: string | null;
   readonly words: string;
   readonly verdicts: readonly Verdict[];
-  /** The members' answers, as they were given: a past incident can be decided again. */
-  readonly answers: readonly (MemberReport | { readonly member: string; readonly silent: string })[];
+  /** All that it was decided from, the members' answers as they were given: a past incident can be decided again. */
+  readonly input: ElectionInput;
 }
 
 export interface Verdict {
@@ -91,8 +101,21 @@ export interface Step {
 }
 
 export type StepName =
-  | 'check' | 'inspect' | 'elect' | 'approval' | 'quarantine' | 'checkpoint' | 'step-down' | 'caught-up' | 'promote' | 'publish' | 'verify' | 'first-write'
-  | 'repoint' | 'give-back' | 'rejoin';
+  | 'check'
+  | 'inspect'
+  | 'elect'
+  | 'approval'
+  | 'quarantine'
+  | 'checkpoint'
+  | 'step-down'
+  | 'caught-up'
+  | 'promote'
+  | 'publish'
+  | 'verify'
+  | 'first-write'
+  | 'repoint'
+  | 'give-back'
+  | 'rejoin';
 
 export interface RecordOutcome {
   readonly name: string;
@@ -108,5 +131,6 @@ export interface RecordOutcome {
 /** What was or may have been lost. */
 export type Loss =
   | { readonly kind: 'none'; readonly words: string }
-  | { readonly kind: 'at-most'; readonly bytes: number; readonly words: string }
+  /** `unseenMs`: the bound holds for what the last heartbeat knew; what was written in this long after it is not counted. */
+  | { readonly kind: 'at-most'; readonly bytes: number; readonly unseenMs?: number; readonly words: string }
   | { readonly kind: 'unknown'; readonly words: string };
