@@ -1,0 +1,21 @@
+import type { ProviderConfig } from '../model/config.ts';
+import { UnderstudyError } from '../model/error.ts';
+import type { RecordProvider } from './provider.ts';
+import { Rfc2136Provider } from './rfc2136/rfc2136.ts';
+import type { ResolveSecret } from './rfc2136/rfc2136.ts';
+
+export type { ResolveSecret } from './rfc2136/rfc2136.ts';
+
+/**
+ * The provider of that name in the configuration. Nothing is connected or read yet.
+ *
+ * @throws UnderstudyError `ConfigInvalid` for a type that this version does not know
+ */
+export function openProvider(name: string, config: ProviderConfig, resolveSecret: ResolveSecret): RecordProvider {
+  switch (config.type) {
+    case 'rfc2136':
+      return new Rfc2136Provider(config, resolveSecret);
+    default:
+      throw new UnderstudyError('ConfigInvalid', `the record provider ${name} is of type ${JSON.stringify((config as { type: unknown }).type)}, which this version does not know; it knows rfc2136`, { provider: name });
+  }
+}
