@@ -1,0 +1,59 @@
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+
+/** Every process has them gone between a look and the next: that is an answer, not an error. */
+const GONE = ['ENOENT', 'ESRCH', 'EACCES', 'EPERM'];
+
+function whileThere<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (GONE.includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}
+
+/** The children of a process, oldest first. @see proc(5), /proc/pid/task/tid/children, which a kernel may lack */
+export function childrenOf(pid: number): number[] {
+  const listed = whileThere(() => readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1'));
+  if (listed !== undefined) return listed.split(' ').filter(Boolean).map(Number);
+  return allPids().filter((other) => statOf(other)?.parent === pid);
+}
+
+/** Whether a process is stopped by a signal, and so cannot act on any but SIGKILL. */
+export function isStopped(pid: number): boolean {
+  const state = statOf(pid)?.state;
+  return state === 'T' || state === 't';
+}
+
+/** The processes whose descriptor `fd` is the same open file as `link` says, ourselves left out. */
+export function holdersOf(fd: number, link: string): number[] {
+  return allPids().filter((pid) => pid !== process.pid && descriptorOf(pid, fd) === link);
+}
+
+/** Where a descriptor points, such as `socket:[4711]`: it names one open socket of this host. */
+export function descriptorOf(pid: number, fd: number): string | undefined {
+  return whileThere(() => readlinkSync(`/proc/${pid}/fd/${fd}`));
+}
+
+function allPids(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
+
+/** The name stands in brackets and may hold anything, so what follows is counted from the last one. @see proc(5), /proc/pid/stat */
+function statOf(pid: number): { state: string; parent: number; policy: number } | undefined {
+  const text = whileThere(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  if (text === undefined) return undefined;
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0] ?? '', parent: Number(fields[1]), policy: Number(fields[38]) };
+}
+
+const SCHED_FIFO = 1;
+const SCHED_RR = 2;
+
+/** Whether the main thread of a process has real-time priority. @see sched(7) */
+export function isRealtime(pid: number): boolean {
+  const policy = statOf(pid)?.policy;
+  return policy === SCHED_FIFO || policy === SCHED_RR;
+}
