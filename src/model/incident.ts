@@ -36,7 +36,8 @@ export type IncidentOutcome =
   | { readonly outcome: 'observed'; readonly wouldPromote: string | null; readonly words: string }
   | { readonly outcome: 'not-approved'; readonly words: string; readonly by?: Actor }
   | { readonly outcome: 'refused'; readonly words: string }
-  | { readonly outcome: 'failed'; readonly words: string };
+  /** `perhaps`: this member fell silent while it was being opened, and may have taken writes: it counts as the lost primary of that epoch. */
+  | { readonly outcome: 'failed'; readonly words: string; readonly perhaps?: { readonly member: string; readonly epoch: number; readonly rule: CommitRule; readonly electable: readonly string[] } };
 
 export interface Cause {
   readonly kind:

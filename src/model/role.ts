@@ -7,6 +7,8 @@ export interface PrimaryRole {
   readonly group: string;
   readonly member: string;
   readonly epoch: number;
+  /** Rises with every order that a group gives: of two for one member, the later one holds. */
+  readonly turn: number;
   readonly leaseMs: number;
   /** In force while this role is held, unless `govern` has changed it since (protocol 5). */
   readonly rule: CommitRule;
@@ -24,6 +26,7 @@ export interface StandbyRole {
   readonly group: string;
   readonly member: string;
   readonly epoch: number;
+  readonly turn: number;
   readonly leaseMs: number;
   readonly upstream: Upstream;
   readonly others: readonly string[];

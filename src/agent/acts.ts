@@ -1,0 +1,149 @@
+import { quarantineMs } from '../decide/deadline.ts';
+import type { Governed, GovernAsk, InspectAsk, MemberAsk, Promoted, PromoteAsk, SteppedDown, StepDownAsk } from '../model/act.ts';
+import { UnderstudyError } from '../model/error.ts';
+import { NO_RULE } from '../model/group.ts';
+import { compareLsn, type Lsn } from '../model/lsn.ts';
+import type { MemberReport } from '../model/member.ts';
+import { BOOT_RESOLUTION_MS, bootTimeMs } from '../runtime/clock.ts';
+import type { Hands } from './hands.ts';
+import { pause, type Member } from './member.ts';
+
+const LOOK_PAUSE_MS = 15;
+
+/** Reports this member, its place frozen first where that was asked and is right (protocol 2b, 3.2, 3.5). */
+export async function inspect({ member }: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
+  if (ask.freeze !== 'no' && member.running && !member.detached) {
+    const live = await member.connect(signal);
+    const quiet = ask.freeze === 'now' || (await waitUntilQuiet(member, ask.quarantineMs / 2, signal));
+    if (quiet && (await live.pulse()).inRecovery) {
+      await member.exclusively(() => member.detach(live, { rule: NO_RULE, leaseMs: ask.quarantineMs }));
+    }
+  }
+  return member.report(signal);
+}
+
+/** False as soon as something is received again: the primary lives, whatever became of its agent. */
+async function waitUntilQuiet(member: Member, quietMs: number, signal: AbortSignal): Promise<boolean> {
+  const live = await member.connect(signal);
+  let ago = member.fedAgoMs();
+  while (ago < quietMs) {
+    if (signal.aborted) return false;
+    await pause(LOOK_PAUSE_MS);
+    member.feed.see((await live.pulse()).receiver, bootTimeMs() + BOOT_RESOLUTION_MS);
+    const now = member.fedAgoMs();
+    if (now < ago) return false;
+    ago = now;
+  }
+  return true;
+}
+
+/**
+ * Takes the new epoch's lease, waits out the quarantine where the fence is not proved, and leaves recovery.
+ *
+ * The lease comes first: its first renewal is acknowledged before the member opens (protocol 1.3), and it goes on until the
+ * primary's role of the same epoch takes over.
+ */
+export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal): Promise<Promoted> {
+  const { member } = hands;
+  await member.state.accept(ask.epoch, member.spec.name);
+  await hands.letGo(`epoch ${ask.epoch} promotes this member`);
+  const keeper = hands.keepLease(ask.epoch, ask.leaseMs, 'promoting');
+  try {
+    return await member.exclusively(async () => {
+      const live = await member.connect(signal);
+      const before = await live.look();
+      const first = await keeper.first;
+      if (!first.armed) throw new UnderstudyError('LeaseLost', `the lease of epoch ${ask.epoch} was not to be had: ${first.why}`, { epoch: ask.epoch });
+      if (!before.inRecovery && member.state.state.opened !== ask.epoch) {
+        throw new UnderstudyError('NotInRecovery', `${member.spec.name} is out of recovery already, and not by epoch ${ask.epoch}`, { timeline: before.timeline });
+      }
+      if (before.inRecovery && compareLsn(before.flushedLsn, ask.fromLsn) < 0) {
+        throw new UnderstudyError('DatabaseFailed', `${member.spec.name} stands at ${before.flushedLsn}, before ${ask.fromLsn} on which the election counted`, { stands: before.flushedLsn });
+      }
+      const settings = { rule: ask.rule, leaseMs: ask.leaseMs };
+      if (before.inRecovery) await member.detach(live, settings);
+      const waitedMs = ask.proof === 'lease' ? await waitOutQuarantine(member, quarantineMs(ask.leaseMs), signal) : 0;
+      const startedMs = performance.now();
+      await member.state.change({ opened: ask.epoch, rule: ask.rule, electable: ask.electable });
+      const { outcome, timeline, lsn } = await live.promote(ask.limitMs);
+      const promoteMs = performance.now() - startedMs;
+      // A rewind of the others needs the new timeline in the control file; nobody waits for it here.
+      void live.checkpoint().catch((error: unknown) => member.log.warn({ err: error }, 'checkpoint after promotion failed'));
+      return { outcome, timeline, lsn, quarantineMs: waitedMs, promoteMs, openedAtMs: Date.now() };
+    });
+  } catch (error) {
+    // It may have opened: nothing is left writable behind a promotion that is not told as done.
+    if (member.state.state.opened === ask.epoch && member.running) {
+      await member.stop('immediate', 0, `the promotion of epoch ${ask.epoch} failed`);
+    }
+    throw error;
+  } finally {
+    keeper.stop('the promotion is over');
+  }
+}
+
+async function waitOutQuarantine(member: Member, quarantine: number, signal: AbortSignal): Promise<number> {
+  const startedMs = performance.now();
+  for (;;) {
+    const leftMs = quarantine - member.fedAgoMs();
+    if (leftMs <= 0) return performance.now() - startedMs;
+    if (signal.aborted) throw new UnderstudyError('QuarantineInterrupted', `${Math.ceil(leftMs)} ms of the quarantine were left when the promotion was called off`);
+    await pause(Math.min(leftMs + 1, 50));
+  }
+}
+
+/** Fences this primary in order: the planned stop of a switchover. */
+export async function stepDown(hands: Hands, ask: StepDownAsk, signal: AbortSignal): Promise<SteppedDown> {
+  const { member } = hands;
+  await member.state.accept(ask.epoch, member.spec.name);
+  const running = member.running;
+  const startedMs = performance.now();
+  if (running) {
+    hands.primary?.expectStop(ask.why);
+    await member.exclusively(() => member.stop('fast', ask.limitMs, ask.why));
+  }
+  const closedAtMs = Date.now();
+  const tookMs = performance.now() - startedMs;
+  const footprint = await member.driver.footprint(signal);
+  const clean = footprint.state === 'data' && footprint.cleanShutdown;
+  return {
+    outcome: running ? 'stopped' : 'already',
+    clean,
+    tookMs,
+    closedAtMs,
+    ...(clean ? { lsn: footprint.checkpointLsn, timeline: footprint.timeline } : {}),
+  };
+}
+
+/** Puts a commit rule in force on this primary; with `confirm`, returns once everything written so far is flushed as it says. */
+export async function govern(hands: Hands, ask: GovernAsk, signal: AbortSignal): Promise<Governed> {
+  const { member } = hands;
+  await member.state.accept(ask.epoch, member.spec.name);
+  const live = await member.connect(signal);
+  if ((await live.pulse()).inRecovery) throw new UnderstudyError('NotInRecovery', `${member.spec.name} is no primary: no commit rule can be put in force on it`);
+  await member.state.change({ rule: ask.rule, electable: ask.electable });
+  hands.primary?.ruleChanged(ask.rule);
+  await member.settle(live, { upstream: undefined, rule: ask.rule, leaseMs: hands.leaseMs });
+  const mark = (await live.pulse()).flushedLsn;
+  for (const until = performance.now() + ask.limitMs; ; ) {
+    const { followers } = await live.pulse();
+    const following = followers.filter(({ state }) => state === 'streaming').map(({ name }) => name).toSorted();
+    const flushed = followers.filter(({ name, flushedLsn }) => ask.rule.names.includes(name) && compareLsn(flushedLsn, mark) >= 0);
+    const confirmed = flushed.length >= ask.rule.count;
+    if (confirmed || !ask.confirm || performance.now() > until || signal.aborted) return { rule: ask.rule, confirmed, following };
+    await pause(LOOK_PAUSE_MS);
+  }
+}
+
+export async function checkpoint({ member }: Hands, _ask: MemberAsk, signal: AbortSignal): Promise<{ tookMs: number }> {
+  const startedMs = performance.now();
+  await (await member.connect(signal)).checkpoint();
+  return { tookMs: performance.now() - startedMs };
+}
+
+export async function firstWrite({ member }: Hands, ask: MemberAsk & { readonly limitMs: number }, signal: AbortSignal): Promise<{ lsn: Lsn; tookMs: number }> {
+  await member.state.accept(ask.epoch, member.spec.name);
+  const startedMs = performance.now();
+  const lsn = await (await member.connect(signal)).commitOnce(ask.limitMs);
+  return { lsn, tookMs: performance.now() - startedMs };
+}

@@ -1,0 +1,188 @@
+import type { Client, Connection } from '@temporalio/client';
+import type { Logger } from 'pino';
+import type { InspectAsk, GovernAsk, MemberAsk, MemberNews, PromoteAsk, StepDownAsk } from '../model/act.ts';
+import { UnderstudyError } from '../model/error.ts';
+import { memberQueue } from '../model/name.ts';
+import type { PrimaryRole, RolePhase, StandbyRole } from '../model/role.ts';
+import { checkpoint, firstWrite, govern, inspect, promote, stepDown } from './acts.ts';
+import type { Hands } from './hands.ts';
+import type { RoleHolder } from './holder.ts';
+import { LeaseKeeper } from './lease.ts';
+import { pause, type Member } from './member.ts';
+import { NewsDesk } from './news.ts';
+import { PrimaryHolder } from './primary.ts';
+import { StandbyHolder } from './standby.ts';
+import { isTransient, TaskQueue, type Task } from './task.ts';
+
+/** Two polls open: a new role is in hand while the last one is still being let go. */
+const POLLS = 2;
+const ACT_LIMIT_MS = 10 * 60_000;
+
+/** The agent of one member: polls its queue, holds its role, acts when asked. It never decides a role. */
+export class Agent {
+  readonly #member: Member;
+  readonly #queue: TaskQueue;
+  readonly #news: NewsDesk;
+  readonly #log: Logger;
+  readonly #stop = new AbortController();
+  #holder: RoleHolder | undefined;
+  #leaseMs = 0;
+  #taking: Promise<unknown> = Promise.resolve();
+
+  constructor(member: Member, temporal: { connection: Connection; client: Client; namespace: string }, log: Logger) {
+    this.#member = member;
+    this.#log = log;
+    const queue = memberQueue(member.group, member.spec.name);
+    this.#queue = new TaskQueue(temporal.connection, temporal.namespace, queue, `agent ${queue} ${process.pid}`);
+    this.#news = new NewsDesk(temporal.client, log);
+    this.#watchGuard();
+  }
+
+  /** Goes on with the role that an earlier process held, then polls until stopped. */
+  async run(): Promise<void> {
+    const { held } = this.#member.state.state;
+    if (held !== undefined) {
+      this.#log.info({ role: held.kind, epoch: held.order.epoch }, 'going on with the role held before');
+      const task = { token: Buffer.from(held.token, 'base64'), type: held.kind, activityId: '', workflowId: held.workflowId, runId: '', heartbeatTimeoutMs: 0, input: held.order };
+      this.#hold(task, held.kind === 'primary' ? { kind: 'primary', order: held.order } : { kind: 'standby', order: held.order });
+    }
+    await Promise.all(Array.from({ length: POLLS }, () => this.#poll()));
+  }
+
+  /** Stops polling and renewing. The guard, the database and the lease's deadline stand, so that a new agent can go on within it. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  async #poll(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        const task = await this.#queue.poll(signal);
+        if (task !== undefined) void this.#answer(task);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isTransient(error)) throw error;
+        await pause(100);
+      }
+    }
+  }
+
+  async #answer(task: Task): Promise<void> {
+    try {
+      if (task.type === 'primary' || task.type === 'standby') await this.#take(task);
+      else await this.#queue.complete(task.token, await this.#act(task));
+    } catch (error) {
+      this.#log.warn({ err: error, act: task.type, activityId: task.activityId }, 'act failed');
+      await this.#queue.fail(task.token, error);
+    }
+  }
+
+  /** Roles are taken one after another: the newer one ends the one before it. */
+  #take(task: Task): Promise<void> {
+    const next = this.#taking.then(() => this.#takeNow(task));
+    this.#taking = next.catch(() => undefined);
+    return next;
+  }
+
+  async #takeNow(task: Task): Promise<void> {
+    const role = roleOf(task);
+    await this.#member.state.accept(role.order.epoch, this.#member.spec.name);
+    const held = this.#member.state.state.held?.order;
+    if (held !== undefined && held.epoch === role.order.epoch && held.turn > role.order.turn) {
+      await this.#queue.complete(task.token, { end: 'superseded', words: 'a later order has come before this one' });
+      return;
+    }
+    const before = this.#holder;
+    await before?.supersede(`epoch ${role.order.epoch}: ${role.kind}`);
+    await this.#member.state.change({ held: { ...role, token: Buffer.from(task.token).toString('base64'), workflowId: task.workflowId } });
+    this.#log.info({ role: role.kind, epoch: role.order.epoch, activityId: task.activityId }, 'role taken');
+    this.#hold(task, role);
+  }
+
+  #hold(task: Task, role: Role): void {
+    this.#leaseMs = role.order.leaseMs;
+    const context = { task, queue: this.#queue, tell: (workflowId: string, news: MemberNews) => this.#news.tell(workflowId, news) };
+    const holder = role.kind === 'primary' ? new PrimaryHolder(this.#member, role.order, context) : new StandbyHolder(this.#member, role.order, context);
+    this.#holder = holder;
+    void holder.ended.then(async (end) => {
+      this.#log.info({ role: role.kind, epoch: role.order.epoch, end }, 'role ended');
+      if (this.#holder === holder) this.#holder = undefined;
+      await this.#queue.complete(task.token, end);
+    });
+  }
+
+  #act(task: Task): Promise<unknown> {
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(ACT_LIMIT_MS)]);
+    const hands = this.#hands(task);
+    switch (task.type) {
+      case 'inspect':
+        return inspect(hands, task.input as InspectAsk, signal);
+      case 'promote':
+        return promote(hands, task.input as PromoteAsk, signal);
+      case 'stepDown':
+        return stepDown(hands, task.input as StepDownAsk, signal);
+      case 'govern':
+        return govern(hands, task.input as GovernAsk, signal);
+      case 'checkpoint':
+        return checkpoint(hands, task.input as MemberAsk, signal);
+      case 'firstWrite':
+        return firstWrite(hands, task.input as MemberAsk & { limitMs: number }, signal);
+      default:
+        throw new UnderstudyError('BadInput', `this agent knows no act ${JSON.stringify(task.type)}: is it older than the workflow that asks?`);
+    }
+  }
+
+  #hands(task: Task): Hands {
+    const holder = this.#holder;
+    return {
+      member: this.#member,
+      primary: holder instanceof PrimaryHolder ? holder : undefined,
+      leaseMs: this.#leaseMs,
+      letGo: async (why) => {
+        await this.#holder?.supersede(why);
+        await this.#member.state.change({ held: undefined });
+      },
+      keepLease: (epoch, leaseMs, phase) => this.#keepLease(task, epoch, leaseMs, phase),
+    };
+  }
+
+  #keepLease(task: Task, epoch: number, leaseMs: number, phase: RolePhase): LeaseKeeper {
+    const { guard } = this.#member;
+    const keeper = new LeaseKeeper(
+      this.#queue,
+      guard,
+      { token: task.token, epoch, leaseMs, marginMs: this.#member.marginMs(leaseMs) },
+      () => ({ epoch, role: 'primary', phase, fence: guard.status.fence }),
+      () => {},
+    );
+    keeper.start();
+    return keeper;
+  }
+
+  /** A guard that is gone took its database with it: whoever held the lease stops renewing it, and a new guard is started. */
+  #watchGuard(): void {
+    void this.#member.guard.lost.then(async (why) => {
+      if (this.#stop.signal.aborted) return;
+      this.#log.error({ why }, 'guard lost');
+      this.#holder?.guardLost?.();
+      for (;;) {
+        try {
+          await this.#member.reachGuard();
+          break;
+        } catch (error) {
+          if (!(error instanceof UnderstudyError)) throw error;
+          this.#log.error({ err: error }, 'no guard to be had yet');
+          await pause(500);
+        }
+      }
+      this.#watchGuard();
+    });
+  }
+}
+
+type Role = { readonly kind: 'primary'; readonly order: PrimaryRole } | { readonly kind: 'standby'; readonly order: StandbyRole };
+
+function roleOf(task: Task): Role {
+  return task.type === 'primary' ? { kind: 'primary', order: task.input as PrimaryRole } : { kind: 'standby', order: task.input as StandbyRole };
+}

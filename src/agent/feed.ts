@@ -1,0 +1,42 @@
+import type { ReceiverState } from '../model/member.ts';
+
+/**
+ * When this standby last received anything, on its own boot clock: what the quarantine counts from (protocol 3.2).
+ *
+ * Only changes of the receiver's stamp count, never the clock readings inside it: a clock that was set cannot shorten a quarantine.
+ * Every error is on the late side: what was received between two looks counts as received at the second.
+ */
+export class Feed {
+  #lastFedMs: number;
+  #stamp: string | undefined;
+  #present = false;
+  #everFed = false;
+
+  /** @param nowMs the boot clock as the agent starts: nothing is known of the time before */
+  constructor(nowMs: number) {
+    this.#lastFedMs = nowMs;
+  }
+
+  /** @param atMs the boot clock just after the look was answered */
+  see(receiver: ReceiverState, atMs: number): void {
+    if (receiver.state === 'none') {
+      if (this.#present) this.#lastFedMs = atMs;
+      this.#present = false;
+      return;
+    }
+    if (!this.#present || receiver.stamp !== this.#stamp) {
+      this.#lastFedMs = atMs;
+      this.#everFed = true;
+    }
+    this.#present = true;
+    this.#stamp = receiver.stamp;
+  }
+
+  get everFed(): boolean {
+    return this.#everFed;
+  }
+
+  fedAgoMs(nowMs: number): number {
+    return Math.max(0, nowMs - this.#lastFedMs);
+  }
+}

@@ -1,0 +1,16 @@
+import type { LeaseKeeper } from './lease.ts';
+import type { Member } from './member.ts';
+import type { PrimaryHolder } from './primary.ts';
+
+/** What a short act finds in its hands: the member, and whoever holds a role on it now. */
+export interface Hands {
+  readonly member: Member;
+  /** The holder of the primary's role on this member, if it has it. */
+  readonly primary: PrimaryHolder | undefined;
+  /** L of the role last given. */
+  readonly leaseMs: number;
+  /** Whoever holds a role lets go of it, without touching the database. */
+  letGo(why: string): Promise<void>;
+  /** Renews a lease by the act's own heartbeats. */
+  keepLease(epoch: number, leaseMs: number, phase: 'promoting'): LeaseKeeper;
+}

@@ -1,0 +1,220 @@
+import type { Logger } from 'pino';
+import type { DatabaseDriver, LiveDatabase, Settings } from '../database/driver.ts';
+import { marginMs } from '../decide/deadline.ts';
+import { ensureGuard, type GuardClient } from '../guard/client.ts';
+import type { GuardStatus } from '../guard/messages.ts';
+import { UnderstudyError } from '../model/error.ts';
+import type { MemberSpec } from '../model/group.ts';
+import type { MemberReport } from '../model/member.ts';
+import { BOOT_RESOLUTION_MS, bootTimeMs } from '../runtime/clock.ts';
+import { Feed } from './feed.ts';
+import type { StateFile } from './state-file.ts';
+
+/** How long a look at the database may take before the member says that it does not answer. */
+const CONNECT_PAUSE_MS = 20;
+
+export interface MemberParts {
+  readonly group: string;
+  readonly spec: MemberSpec;
+  readonly driver: DatabaseDriver;
+  readonly state: StateFile;
+  readonly guard: GuardOptions;
+  readonly log: Logger;
+}
+
+export interface GuardOptions {
+  readonly stateDir: string;
+  readonly logFile: string;
+  /** False where systemd starts the guard. */
+  readonly spawn: boolean;
+}
+
+/**
+ * One member: its database, the guard that is the database's parent, and the control connection. Roles and short acts share it, and
+ * take turns (`exclusively`) wherever they start, stop, repoint or promote.
+ */
+export class Member {
+  readonly group: string;
+  readonly spec: MemberSpec;
+  readonly driver: DatabaseDriver;
+  readonly state: StateFile;
+  readonly feed: Feed;
+  readonly log: Logger;
+  #guard: GuardClient;
+  readonly #guardOptions: GuardOptions;
+  #live: LiveDatabase | undefined;
+  #connecting: Promise<LiveDatabase> | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #detached = false;
+  #slowestStopMs = 0;
+
+  private constructor(parts: MemberParts, guard: GuardClient) {
+    this.group = parts.group;
+    this.spec = parts.spec;
+    this.driver = parts.driver;
+    this.state = parts.state;
+    this.log = parts.log;
+    this.feed = new Feed(bootTimeMs() + BOOT_RESOLUTION_MS);
+    this.#guardOptions = parts.guard;
+    this.#guard = guard;
+  }
+
+  static async open(parts: MemberParts): Promise<Member> {
+    return new Member(parts, await ensureGuard(parts.guard));
+  }
+
+  get guard(): GuardClient {
+    return this.#guard;
+  }
+
+  /** After the guard was lost. A guard that has died took its database with it. */
+  async reachGuard(): Promise<GuardClient> {
+    this.dropLive();
+    this.#guard = await ensureGuard(this.#guardOptions);
+    return this.#guard;
+  }
+
+  /** M of the protocol, widened by the slowest immediate stop that this host has shown. */
+  marginMs(leaseMs: number): number {
+    return marginMs(leaseMs, this.#slowestStopMs);
+  }
+
+  get running(): boolean {
+    return this.#guard.status.database.state === 'running';
+  }
+
+  /** Starts, stops, repointing and promotions of one member never overlap. */
+  exclusively<T>(act: () => Promise<T>): Promise<T> {
+    const next = this.#turn.then(act, act);
+    this.#turn = next.catch(() => undefined);
+    return next;
+  }
+
+  /** The control connection, opened when there is none. @throws UnderstudyError `DatabaseUnreachable` past the limit */
+  async connect(signal: AbortSignal): Promise<LiveDatabase> {
+    if (this.#live !== undefined) return this.#live;
+    this.#connecting ??= this.#open(signal).finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
+  }
+
+  async #open(signal: AbortSignal): Promise<LiveDatabase> {
+    for (;;) {
+      if (!this.running) throw new UnderstudyError('DatabaseUnreachable', `the database of ${this.spec.name} does not run`);
+      try {
+        const live = await this.driver.connect(signal);
+        this.#live = live;
+        void live.lost.then((why) => {
+          this.log.debug({ why }, 'control connection lost');
+          if (this.#live === live) this.#live = undefined;
+        });
+        return live;
+      } catch (error) {
+        if (!(error instanceof UnderstudyError) || error.code !== 'DatabaseUnreachable' || signal.aborted) throw error;
+        await pause(CONNECT_PAUSE_MS);
+      }
+    }
+  }
+
+  /** The open connection, if there is one: for whoever must not wait. */
+  get live(): LiveDatabase | undefined {
+    return this.#live;
+  }
+
+  dropLive(): void {
+    void this.#live?.close();
+    this.#live = undefined;
+  }
+
+  /** Starts the database in a role and returns once it answers. Running already, it is left as it is. */
+  async start(role: 'primary' | 'standby', settings: Settings, signal: AbortSignal): Promise<LiveDatabase> {
+    if (!this.running) {
+      this.dropLive();
+      await this.#guard.start(await this.driver.launch(role, settings));
+    }
+    this.#detached = settings.upstream === undefined;
+    return this.connect(signal);
+  }
+
+  /** Stops the database and returns once its processes are gone. */
+  async stop(mode: 'fast' | 'immediate', limitMs: number, why: string): Promise<GuardStatus> {
+    this.dropLive();
+    const status = await this.#guard.fence(mode, limitMs, why);
+    const tookMs = status.database.state === 'stopped' ? status.database.lastExit?.tookMs : undefined;
+    if (mode === 'immediate' && tookMs !== undefined) this.#slowestStopMs = Math.max(this.#slowestStopMs, tookMs);
+    return status;
+  }
+
+  /** Puts settings in force on the running database. */
+  async settle(live: LiveDatabase, settings: Settings): Promise<void> {
+    await live.settle(settings);
+    this.#detached = settings.upstream === undefined;
+  }
+
+  /** Stops receiving: this member's place is frozen from here on (protocol 3.2). */
+  async detach(live: LiveDatabase, settings: Omit<Settings, 'upstream'>): Promise<void> {
+    await live.detach({ ...settings, upstream: undefined });
+    this.#detached = true;
+    this.feed.see((await live.pulse()).receiver, bootTimeMs() + BOOT_RESOLUTION_MS);
+  }
+
+  get detached(): boolean {
+    return this.#detached;
+  }
+
+  fedAgoMs(): number {
+    return this.feed.fedAgoMs(bootTimeMs());
+  }
+
+  /** Everything that an incident asks about this member. A database that does not answer is told as such, not thrown. */
+  async report(signal: AbortSignal): Promise<MemberReport> {
+    const { state } = this.state;
+    const { status } = this.#guard;
+    const base = {
+      member: this.spec.name,
+      epoch: state.highestEpoch,
+      role: state.held?.kind ?? 'none',
+      detached: this.#detached,
+      fence: status.fence,
+      cluster: state.cluster,
+      ...(status.lease === null ? {} : { leaseLeftMs: Math.max(0, status.lease.deadlineMs - bootTimeMs()) }),
+    } as const;
+    if (!this.running) {
+      return { ...base, footprint: await this.driver.footprint(signal), trouble: describeStopped(status) };
+    }
+    try {
+      const live = await (await this.connect(signal)).look();
+      this.feed.see(live.receiver, bootTimeMs() + BOOT_RESOLUTION_MS);
+      return {
+        ...base,
+        footprint: {
+          state: 'data',
+          systemId: live.systemId,
+          version: '',
+          timeline: live.timeline,
+          checkpointLsn: live.flushedLsn,
+          cleanShutdown: false,
+          standby: live.inRecovery,
+        },
+        live,
+        ...(this.feed.everFed ? { fedAgoMs: this.fedAgoMs() } : {}),
+      };
+    } catch (error) {
+      if (!(error instanceof UnderstudyError)) throw error;
+      return { ...base, footprint: await this.driver.footprint(signal), trouble: error.message };
+    }
+  }
+}
+
+function describeStopped(status: GuardStatus): string {
+  if (status.database.state !== 'stopped') return `the database is ${status.database.state}`;
+  const exit = status.database.lastExit;
+  return exit === undefined ? 'the database has not been started' : `the database is stopped: ${exit.words}`;
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

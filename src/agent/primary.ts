@@ -1,0 +1,277 @@
+import type { LiveDatabase, Pulse, Settings } from '../database/driver.ts';
+import { renewEveryMs } from '../decide/deadline.ts';
+import type { DatabaseExit, GuardStatus } from '../guard/messages.ts';
+import { UnderstudyError } from '../model/error.ts';
+import type { CommitRule } from '../model/group.ts';
+import type { FenceCause, Heartbeat, PrimaryEnd, PrimaryRole, RolePhase } from '../model/role.ts';
+import type { RoleContext, RoleHolder } from './holder.ts';
+import { LeaseKeeper } from './lease.ts';
+import { pause, type Member } from './member.ts';
+import type { Beat } from './task.ts';
+import { WriteWatch } from './write-watch.ts';
+
+/** The start of a database that must first recover may take long; its lease is renewed meanwhile. */
+const START_LIMIT_MS = 15 * 60_000;
+
+/**
+ * Holds the primary's role: lease first, then the database open for writes, then watch it until something ends the role.
+ *
+ * In every end but `paused` and `superseded` the database is stopped before the end is told: that makes it proof (a) of protocol 2.
+ */
+export class PrimaryHolder implements RoleHolder {
+  readonly kind = 'primary';
+  readonly ended: Promise<PrimaryEnd | undefined>;
+  readonly #member: Member;
+  readonly #order: PrimaryRole;
+  readonly #context: RoleContext;
+  readonly #keeper: LeaseKeeper;
+  readonly #stop = new AbortController();
+  #phase: RolePhase = 'starting';
+  #pulse: Pulse | undefined;
+  #rule: CommitRule;
+  #told = '';
+  #finish: (end: PrimaryEnd | undefined) => void = () => {};
+  #finishing = false;
+  #gone = false;
+  #running: Promise<void>;
+  #asked: string | undefined;
+
+  constructor(member: Member, order: PrimaryRole, context: RoleContext) {
+    this.#member = member;
+    this.#order = order;
+    this.#context = context;
+    const { state } = member.state;
+    // What this member itself has put in force at this epoch outranks an order that was written earlier.
+    this.#rule = state.highestEpoch === order.epoch && state.rule !== undefined ? state.rule : order.rule;
+    this.ended = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    this.#keeper = new LeaseKeeper(
+      context.queue,
+      member.guard,
+      { token: context.task.token, epoch: order.epoch, leaseMs: order.leaseMs, marginMs: member.marginMs(order.leaseMs) },
+      () => this.#details(),
+      (beat) => this.#hear(beat),
+    );
+    this.#running = this.#run();
+  }
+
+  get epoch(): number {
+    return this.#order.epoch;
+  }
+
+  /** The workflow has put another rule in force: a restart of the database must not bring the old one back. */
+  ruleChanged(rule: CommitRule): void {
+    this.#rule = rule;
+  }
+
+  async supersede(why: string): Promise<void> {
+    await this.#end({ end: 'superseded', words: why });
+    await this.#running;
+  }
+
+  /** A planned stop is under way: its exit is no crash. */
+  expectStop(why: string): void {
+    this.#asked = why;
+  }
+
+  /**
+   * Renewals stop and nothing is told: that the database is gone too cannot be shown from here, so the lease runs out at the server
+   * and a promotion waits for the quarantine.
+   */
+  guardLost(): void {
+    this.#finishing = true;
+    this.#keeper.stop('the guard is gone');
+    this.#stop.abort();
+  }
+
+  async #run(): Promise<void> {
+    const unlisten = this.#member.guard.onStatus((status) => this.#heed(status));
+    try {
+      this.#keeper.start();
+      const first = await this.#keeper.first;
+      if (this.#finishing) return;
+      if (!first.armed) {
+        if (!this.#gone) await this.#fence('lease', `no renewal of epoch ${this.epoch} was acknowledged: ${first.why}`);
+        return;
+      }
+      this.#tell();
+      const live = await this.#open();
+      if (this.#finishing) return;
+      await this.#watch(live);
+    } catch (error) {
+      if (this.#finishing) return;
+      if (!(error instanceof UnderstudyError)) throw error;
+      await this.#fence('not-started', error.message);
+    } finally {
+      unlisten();
+    }
+  }
+
+  async #open(): Promise<LiveDatabase> {
+    const { driver, spec } = this.#member;
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(START_LIMIT_MS)]);
+    return this.#member.exclusively(async () => {
+      if (!this.#member.running) {
+        const footprint = await driver.footprint(signal);
+        if (footprint.state === 'empty' && this.#order.found) await driver.found(signal);
+        else if (footprint.state !== 'data') {
+          throw new UnderstudyError('DatabaseFailed', `${spec.name} holds no database that could be opened: its data directory is ${footprint.state}`, { footprint });
+        } else if (footprint.standby) {
+          throw new UnderstudyError('NotInRecovery', `${spec.name} is a standby's copy and was not promoted: it is not opened as primary`, { footprint });
+        }
+        await driver.adopt(this.#settings());
+      }
+      const live = await this.#member.start('primary', this.#settings(), signal);
+      const state = await live.look();
+      if (state.inRecovery) {
+        throw new UnderstudyError('NotInRecovery', `${spec.name} is in recovery: a primary's role came without a promotion`, { timeline: state.timeline });
+      }
+      await this.#member.settle(live, this.#settings());
+      await live.ensureAccounts();
+      await live.slots(this.#order.others);
+      this.#phase = 'open';
+      return live;
+    });
+  }
+
+  #settings(): Settings {
+    return { upstream: undefined, rule: this.#rule, leaseMs: this.#order.leaseMs };
+  }
+
+  /** Looks at the database as often as the lease is renewed, and tries a write at every second look. */
+  async #watch(first: LiveDatabase): Promise<void> {
+    const everyMs = renewEveryMs(this.#order.leaseMs);
+    const writes = new WriteWatch(this.#order.hungAfterMs);
+    let live: LiveDatabase | undefined = first;
+    for (let round = 0; !this.#finishing; round += 1) {
+      live = this.#member.live ?? (await this.#reconnect(writes));
+      if (this.#finishing) return;
+      if (live !== undefined) {
+        const verdict = await this.#look(live, round % 2 === 0, writes);
+        if (this.#finishing) return;
+        if (verdict !== undefined) {
+          await this.#fence(verdict.cause, verdict.words);
+          return;
+        }
+      } else if (writes.overdue() !== undefined) {
+        await this.#fence('hung', writes.overdue() ?? '');
+        return;
+      }
+      await pause(everyMs);
+    }
+  }
+
+  async #look(live: LiveDatabase, alsoWrite: boolean, writes: WriteWatch): Promise<{ cause: FenceCause; words: string } | undefined> {
+    try {
+      this.#pulse = await live.pulse();
+    } catch (error) {
+      if (!(error instanceof UnderstudyError)) throw error;
+      writes.unanswered(error.message);
+      const words = writes.overdue();
+      return words === undefined ? undefined : { cause: 'hung', words };
+    }
+    if (this.#pulse.inRecovery) return { cause: 'not-ours', words: 'the database is in recovery: somebody restarted it as a standby' };
+    this.#tell();
+    return alsoWrite ? writes.judge(await live.probeWrite(Math.min(this.#order.hungAfterMs, 2000))) : undefined;
+  }
+
+  async #reconnect(writes: WriteWatch): Promise<LiveDatabase | undefined> {
+    if (!this.#member.running) return undefined;
+    try {
+      return await this.#member.connect(AbortSignal.any([this.#stop.signal, AbortSignal.timeout(1000)]));
+    } catch (error) {
+      if (!(error instanceof UnderstudyError)) throw error;
+      writes.unanswered(error.message);
+      return undefined;
+    }
+  }
+
+  /** The guard has news: the database ended, by itself or by a fence. */
+  #heed(status: GuardStatus): void {
+    if (this.#finishing || status.database.state !== 'stopped' || this.#phase === 'starting') return;
+    const exit = status.database.lastExit;
+    if (exit === undefined) return;
+    const { cause, words } = this.#causeOf(exit);
+    void this.#end(this.#fenced(cause, words));
+  }
+
+  #causeOf(exit: DatabaseExit): { cause: FenceCause; words: string } {
+    if (this.#asked !== undefined) return { cause: 'asked', words: this.#asked };
+    if (exit.by === 'lease') return { cause: 'lease', words: `the lease was not renewed in time: ${exit.words}` };
+    return { cause: 'crashed', words: exit.words };
+  }
+
+  #hear(beat: Beat): void {
+    if (this.#finishing) return;
+    switch (beat) {
+      case 'paused':
+        void this.#end({ end: 'paused', words: 'somebody paused the role activity: a paused lease would never time out' });
+        return;
+      case 'cancel-requested':
+        void this.#fence('asked', 'the workflow took the role away');
+        return;
+      case 'gone':
+        // The deadline stands; the same epoch's role may arrive anew (protocol 1.6).
+        this.#gone = true;
+        return;
+      case 'ok':
+      case 'reset':
+      case 'unanswered':
+    }
+  }
+
+  /** Stops the database, then ends the role: in this order, so that the end is a proof. */
+  async #fence(cause: FenceCause, words: string): Promise<void> {
+    if (this.#asked !== undefined) return;
+    this.#phase = 'stopping';
+    this.#asked ??= words;
+    const planned = cause === 'asked';
+    const status = await this.#member.stop(planned ? 'fast' : 'immediate', planned ? this.#order.stopWithinMs : 0, words);
+    if (status.database.state !== 'stopped') {
+      throw new UnderstudyError('DatabaseFailed', `the guard could not stop the database of ${this.#member.spec.name}`, { status });
+    }
+    await this.#end(this.#fenced(cause, words));
+  }
+
+  #fenced(cause: FenceCause, words: string): PrimaryEnd {
+    return {
+      end: 'fenced',
+      cause,
+      words,
+      ...(this.#pulse === undefined ? {} : { lsn: this.#pulse.flushedLsn, timeline: this.#pulse.timeline }),
+    };
+  }
+
+  async #end(end: PrimaryEnd): Promise<void> {
+    if (this.#finishing) return;
+    this.#finishing = true;
+    this.#keeper.stop(end.words);
+    this.#stop.abort();
+    this.#finish(end);
+  }
+
+  #tell(): void {
+    const following = (this.#pulse?.followers ?? [])
+      .filter((follower) => follower.state === 'streaming')
+      .map((follower) => follower.name)
+      .toSorted();
+    const told = JSON.stringify([this.#phase, following]);
+    if (told === this.#told) return;
+    this.#told = told;
+    const { group, member, epoch, turn } = this.#order;
+    const timeline = this.#pulse === undefined ? {} : { timeline: this.#pulse.timeline };
+    this.#context.tell(this.#context.task.workflowId, { group, member, epoch, turn, role: 'primary', phase: this.#phase, following, ...timeline, atMs: Date.now() });
+  }
+
+  #details(): Heartbeat {
+    const pulse = this.#pulse;
+    return {
+      epoch: this.epoch,
+      role: 'primary',
+      phase: this.#phase,
+      fence: this.#member.guard.status.fence,
+      ...(pulse === undefined ? {} : { timeline: pulse.timeline, lsn: pulse.flushedLsn, followers: pulse.followers.map(({ name, state, flushedLsn, confirms }) => ({ name, state, flushedLsn, confirms })) }),
+    };
+  }
+}

@@ -1,0 +1,101 @@
+import { open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CommitRule } from '../model/group.ts';
+import { mayAct } from '../model/epoch.ts';
+import { UnderstudyError } from '../model/error.ts';
+import type { PrimaryRole, StandbyRole } from '../model/role.ts';
+
+/** The role in hand, with the token that renews it: a token is bound to no process, so a restarted agent goes on (protocol 1.6). */
+export type HeldRole =
+  | { readonly kind: 'primary'; readonly order: PrimaryRole; readonly token: string; readonly workflowId: string }
+  | { readonly kind: 'standby'; readonly order: StandbyRole; readonly token: string; readonly workflowId: string };
+
+export interface AgentState {
+  /** The Temporal cluster and namespace that this member belongs to (protocol 1.7). */
+  readonly cluster: string;
+  /** The highest epoch that this member has acted on: a lower one is refused (I5, protocol 4.2). */
+  readonly highestEpoch: number;
+  readonly held?: HeldRole;
+  /** The epoch at which this member was last told to open for writes: noted before it opens. */
+  readonly opened?: number;
+  /** As the primary last put it in force, so that a restart does not loosen it. */
+  readonly rule?: CommitRule;
+  readonly electable?: readonly string[];
+}
+
+/** What an agent must remember across its own death. Every change is on the disk before anything acts on it. */
+export class StateFile {
+  readonly #path: string;
+  #state: AgentState;
+  #writing: Promise<void> = Promise.resolve();
+
+  private constructor(path: string, state: AgentState) {
+    this.#path = path;
+    this.#state = state;
+  }
+
+  /** @throws UnderstudyError `WrongCluster` where this member was claimed by another Temporal cluster or namespace */
+  static async open(stateDir: string, cluster: string, claimAnew: boolean): Promise<StateFile> {
+    const path = join(stateDir, 'agent.json');
+    const found = await readState(path);
+    if (found !== undefined && found.cluster !== cluster && !claimAnew) {
+      throw new UnderstudyError(
+        'WrongCluster',
+        `this member belongs to Temporal ${found.cluster}, and this agent is connected to ${cluster}. Connect it to the first, or, when that one is gone for good, start the agent once with --claim-anew`,
+        { belongsTo: found.cluster, connectedTo: cluster },
+      );
+    }
+    const file = new StateFile(path, { highestEpoch: 0, ...found, cluster });
+    await file.change({});
+    return file;
+  }
+
+  get state(): AgentState {
+    return this.#state;
+  }
+
+  /** @throws UnderstudyError `EpochStale` where a higher epoch has been seen */
+  async accept(epoch: number, member: string): Promise<void> {
+    const highest = this.#state.highestEpoch;
+    if (!mayAct(epoch, highest)) {
+      throw new UnderstudyError('EpochStale', `epoch ${epoch} is over: ${member} has acted on epoch ${highest}`, { epoch, highest });
+    }
+    if (epoch > highest) await this.change({ highestEpoch: epoch });
+  }
+
+  async change(part: Partial<AgentState> | { held: undefined }): Promise<void> {
+    const next = { ...this.#state, ...part };
+    if ('held' in part && part.held === undefined) delete next.held;
+    this.#state = next as AgentState;
+    const text = `${JSON.stringify(this.#state)}\n`;
+    this.#writing = this.#writing.then(() => writeDurably(this.#path, text));
+    await this.#writing;
+  }
+}
+
+async function readState(path: string): Promise<AgentState | undefined> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as AgentState;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const beside = `${path}.new`;
+  const file = await open(beside, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(beside, path);
+  const folder = await open(join(path, '..'), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}

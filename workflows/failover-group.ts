@@ -1,0 +1,68 @@
+import { allHandlersFinished, condition, continueAsNew, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import { decideFounding } from '../src/decide/founding.ts';
+import type { GroupSpec } from '../src/model/group.ts';
+import { askAll } from './ask.ts';
+import { badInput } from './input.ts';
+import { GroupKeeper } from './group-keeper.ts';
+import { beginState, type GroupState } from './group-state.ts';
+import * as messages from './messages.ts';
+import { heedOperators } from './operators.ts';
+
+export interface GroupInput {
+  readonly spec: GroupSpec;
+  /** Tells one configuration from another: the same hash means that nothing has to be changed. */
+  readonly specHash?: string;
+  /** Whether the search attributes are registered, so that they can be set. */
+  readonly attributes?: boolean;
+  /** Handed from one run to the next. */
+  readonly state?: GroupState;
+}
+
+/** Even where the server does not suggest it, a run ends after so many events. */
+const EVENTS_A_RUN = 4000;
+/** The server holds back a run that follows one younger than a second (protocol 8). */
+const SHORTEST_RUN_MS = 1500;
+const FOUNDING_PAUSE_MS = [250, 500, 1000, 2000, 5000];
+
+/**
+ * Keeps one writable primary in a group, for years: offers every member its role, hears a role end, decides what follows, and starts the
+ * incident. It continues as new at quiet moments, and no member loses its role by that.
+ */
+export async function failoverGroup(input: GroupInput): Promise<never> {
+  if (typeof input?.spec?.name !== 'string' || !Array.isArray(input.spec.members)) throw badInput('failoverGroup wants { spec }: start it with `understudy apply`');
+  const startedAtMs = Date.now();
+  const { namespace } = workflowInfo();
+  const state = input.state ?? beginState({ spec: input.spec, specHash: input.specHash ?? '', owner: `${namespace}/${input.spec.name}`, attributes: input.attributes ?? false });
+  const keeper = new GroupKeeper(state);
+  setHandler(messages.status, () => keeper.status, { description: 'How the group is' });
+  setHandler(messages.news, (word) => keeper.hearNews(word), { description: 'From a member\'s agent: what has changed there' });
+  setHandler(messages.elected, (word) => keeper.hearElected(word), { description: 'From an incident: whom it is about to promote' });
+  setHandler(messages.promoted, (word) => keeper.hearPromoted(word), { description: 'From an incident: who is the primary now' });
+  heedOperators(keeper);
+
+  if (state.epoch === 0) await begin(keeper);
+  else keeper.takeUpAgain();
+  await keeper.keep(() => isTimeForANewRun(startedAtMs));
+  await condition(allHandlersFinished);
+  return continueAsNew<typeof failoverGroup>({ spec: state.spec, state });
+}
+
+/** Asks every member until it is clear how the group begins: a new database, or one that is taken up as it is (protocol 8). */
+async function begin(keeper: GroupKeeper): Promise<void> {
+  const { state } = keeper;
+  for (let round = 0; ; round += 1) {
+    const answers = await askAll({ spec: state.spec, epoch: 0, round: `begin-${round}`, freeze: 'no', names: state.spec.members.map(({ name }) => name) });
+    const founding = decideFounding({ spec: state.spec, answers });
+    if (founding.begin === 'found' || founding.begin === 'adopt') {
+      keeper.begin(founding, answers);
+      return;
+    }
+    keeper.explainWaiting(founding.words, founding.begin === 'refuse');
+    await sleep(FOUNDING_PAUSE_MS[Math.min(round, FOUNDING_PAUSE_MS.length - 1)] ?? 5000, { summary: founding.words.slice(0, 180) });
+  }
+}
+
+function isTimeForANewRun(startedAtMs: number): boolean {
+  const { continueAsNewSuggested, historyLength } = workflowInfo();
+  return (continueAsNewSuggested || historyLength > EVENTS_A_RUN) && Date.now() - startedAtMs > SHORTEST_RUN_MS;
+}

@@ -1,0 +1,146 @@
+import { allHandlersFinished, condition, getExternalWorkflowHandle, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import { ruleAfterPromotion } from '../src/decide/durability.ts';
+import { elect, recordElection, type Election, type ElectionInput } from '../src/decide/election.ts';
+import { restartInstead } from '../src/decide/loss.ts';
+import type { GroupSpec } from '../src/model/group.ts';
+import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
+import { groupWorkflowId } from '../src/model/name.ts';
+import { ApprovalDesk } from './approval.ts';
+import { askAll } from './ask.ts';
+import { showIncident } from './attributes.ts';
+import { IncidentLog } from './incident-log.ts';
+import * as messages from './messages.ts';
+import { openOn } from './open.ts';
+import { settleClients } from './settle-clients.ts';
+
+export interface FailoverInput {
+  readonly spec: GroupSpec;
+  /** Whose the records are: `<namespace>/<group>`. */
+  readonly owner: string;
+  /** The first epoch that it may begin; each further try takes the next. */
+  readonly epoch: number;
+  readonly cause: Cause;
+  readonly actor: Actor;
+  readonly before: Incident['before'];
+  readonly fencedBy: 'agent' | 'lease' | 'person';
+  readonly electable: readonly string[];
+  readonly excluded: readonly string[];
+  readonly restartsTried: number;
+  readonly target?: string;
+  readonly acceptLoss?: { readonly by: string; readonly reason: string };
+  /** Whether the search attributes are registered, so that they can be set. */
+  readonly attributes: boolean;
+}
+
+/** An election that nobody won is held again so many times before the incident ends and the group waits for news. */
+const ROUNDS = 12;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 15_000;
+
+/** One failover of one group, from the verdict to the report. Its id is `failover/<group>/<epoch>`; its result is the incident. */
+export async function failover(input: FailoverInput): Promise<Incident> {
+  const { spec, cause, actor, before } = input;
+  const log = new IncidentLog({ id: workflowInfo().workflowId, group: spec.name, kind: 'failover', epoch: input.epoch, cause, actor, before });
+  setHandler(messages.incident, () => log.incident, { description: 'The incident as it stands' });
+  const approval = new ApprovalDesk(spec.policy, actor);
+  const show = (): void => showIncident(log.incident, input.attributes);
+  log.saw('workflow', cause.words);
+  show();
+
+  const outcome = await decideAndAct(input, log, approval, show);
+  log.end(outcome);
+  show();
+  await condition(allHandlersFinished);
+  return log.incident;
+}
+
+async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: ApprovalDesk, show: () => void): Promise<IncidentOutcome> {
+  const { spec } = input;
+  let trying: Trying = { epoch: input.epoch, failed: [] };
+  for (let round = 1; ; round += 1) {
+    // Look.
+    const { election, asked } = await hold(input, trying, round, log);
+    // Decide.
+    if (trying.failed.length === 0) {
+      const instead = restartInstead({ cause: input.cause.kind, fencedBy: input.fencedBy, election, restartsTried: input.restartsTried });
+      if (instead.restart) return { outcome: 'restarted', words: instead.words };
+    }
+    if (election.outcome === 'nobody') {
+      if (election.why.reason === 'primary-alive') return { outcome: 'primary-lives', words: election.words };
+      show();
+      if (!election.canWait || round >= ROUNDS) return { outcome: 'nobody-fit', words: election.words };
+      await sleep(Math.min(FIRST_PAUSE_MS * 2 ** (round - 1), LONGEST_PAUSE_MS), { summary: `nobody is fit yet: ${election.words}` });
+      continue;
+    }
+    if (spec.policy.mode === 'observe' && input.actor.kind === 'policy') {
+      const words = `would have failed over to ${election.member}, because ${input.cause.words}`;
+      return { outcome: 'observed', wouldPromote: election.member, words };
+    }
+    if (approval.needed) {
+      show();
+      const end = log.step('approval');
+      const given = await approval.ask(`promote ${election.member} at epoch ${trying.epoch}: ${election.words}`);
+      end(given.approved ? 'done' : 'failed', given.words);
+      log.saw(given.by?.kind === 'person' ? given.by.name : 'workflow', given.words);
+      if (!given.approved) return { outcome: 'not-approved', words: given.words, ...(given.by === undefined ? {} : { by: given.by }) };
+      // The answers have aged while a person thought: ask again before acting on them.
+      continue;
+    }
+    // Act.
+    const end = await act(input, trying, election, log);
+    if (!('refused' in end)) return end;
+    trying = { epoch: trying.epoch + 1, failed: [...trying.failed, election.member] };
+    show();
+  }
+}
+
+/** What the incident tries now: each refused promotion takes an epoch and a candidate. */
+interface Trying {
+  readonly epoch: number;
+  readonly failed: readonly string[];
+}
+
+async function hold(input: FailoverInput, trying: Trying, round: number, log: IncidentLog): Promise<{ election: Election; asked: ElectionInput }> {
+  const { spec, before } = input;
+  const names = spec.members.map(({ name }) => name).filter((name) => name !== before.primary && !trying.failed.includes(name));
+  const inspected = log.step('inspect');
+  const answers = await askAll({ spec, epoch: trying.epoch, round: String(round), freeze: input.fencedBy === 'lease' ? 'when-quiet' : 'now', names });
+  inspected('done', `${answers.filter((answer) => 'report' in answer).length} of ${names.length} answered`);
+  const asked: ElectionInput = {
+    epoch: trying.epoch,
+    spec,
+    rule: before.rule,
+    oldPrimary: { member: before.primary, fencedBy: input.fencedBy, ...(before.last === undefined ? {} : { last: before.last }) },
+    answers,
+    excluded: [...input.excluded, ...trying.failed],
+    electable: input.electable,
+    ...(input.target === undefined ? {} : { target: input.target }),
+    ...(input.acceptLoss === undefined ? {} : { acceptLoss: input.acceptLoss }),
+  };
+  const end = log.step('elect');
+  const election = elect(asked);
+  log.elected(recordElection(asked, election, Date.now()));
+  end(election.outcome === 'elected' ? 'done' : 'failed', election.words);
+  return { election, asked };
+}
+
+async function act(input: FailoverInput, trying: Trying, election: Extract<Election, { outcome: 'elected' }>, log: IncidentLog): Promise<IncidentOutcome | { refused: string }> {
+  const { spec } = input;
+  const fit = election.verdicts.filter((verdict) => verdict.fit && verdict.member !== election.member).map((verdict) => verdict.member);
+  const rule = ruleAfterPromotion({ durability: spec.durability, elected: election.member, reachable: fit, members: spec.members.map(({ name }) => name) });
+  const group = getExternalWorkflowHandle(groupWorkflowId(spec.name));
+  // The others are pointed at the winner while it is being promoted: they meet the new timeline there.
+  const telling = group.signal(messages.elected, { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch });
+  const opened = await openOn({ spec, member: election.member, epoch: trying.epoch, proof: input.fencedBy, rule, electable: fit, fromLsn: election.lsn, log });
+  await telling;
+  if ('failed' in opened) {
+    if (!opened.openedPerhaps) return { refused: opened.words };
+    const perhaps = { member: election.member, epoch: trying.epoch, rule, electable: fit };
+    return { outcome: 'failed', words: `${election.member} fell silent in its promotion and may have taken writes: ${opened.words}`, perhaps };
+  }
+  log.lost(election.loss);
+  const { timeline } = opened;
+  const promotedWord = { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch, timeline, inForce: rule, electable: fit };
+  await Promise.all([group.signal(messages.promoted, promotedWord), settleClients({ spec, owner: input.owner, primary: election.member, epoch: trying.epoch, log })]);
+  return { outcome: 'done', primary: election.member, epoch: trying.epoch, timeline };
+}

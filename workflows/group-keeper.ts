@@ -1,0 +1,588 @@
+import { condition, log, ParentClosePolicy, startChild, workflowInfo } from '@temporalio/workflow';
+import type { Answer } from '../src/decide/election.ts';
+import { weakest } from '../src/decide/durability.ts';
+import type { Founding } from '../src/decide/founding.ts';
+import { DAY_MS, decideHold } from '../src/decide/hold.ts';
+import { decideLoss, type RoleEnd } from '../src/decide/loss.ts';
+import { planSpecChange } from '../src/decide/spec-change.ts';
+import type { FailoverAsk, SwitchoverAsk } from '../src/decide/operator.ts';
+import type { MemberNews } from '../src/model/act.ts';
+import { NO_RULE } from '../src/model/group.ts';
+import type { Actor, Incident, IncidentOutcome } from '../src/model/incident.ts';
+import type { ChangeWord } from '../src/model/operator.ts';
+import { failoverWorkflowId, switchoverWorkflowId } from '../src/model/name.ts';
+import type { GroupStatus } from '../src/model/status.ts';
+import { showGroup } from './attributes.ts';
+import { failover } from './failover.ts';
+import { freshView, openIncident, outcomeWords, primaryOpen, primaryTaken, statusOf, type GroupState, type Loss, type MemberView } from './group-state.ts';
+import type { PromotedWord } from './messages.ts';
+import { publishAll } from './publish.ts';
+import { RoleBook, type Ended } from './roles.ts';
+import { GOVERN_AGAIN_MS, RuleKeeper } from './rule-keeper.ts';
+import { switchover } from './switchover.ts';
+
+const INCIDENTS_KEPT = 20;
+/** A role that failed is offered again after this, doubled each time up to the limit. */
+const OFFER_AGAIN_MS = 1000;
+const OFFER_AGAIN_AT_MOST_MS = 30_000;
+const RETRY_AFTER_NOBODY_MS = 30_000;
+/** Beyond the lease itself, for an agent that is being restarted. */
+const TAKE_UP_GRACE_MS = 1000;
+
+/** One group's mind within one run: hears what happens, asks the pure decisions what follows, and orders it. */
+export class GroupKeeper {
+  readonly state: GroupState;
+  readonly #roles: RoleBook;
+  readonly #rules: RuleKeeper;
+  readonly #inbox: (() => void)[] = [];
+  readonly #standbyFailures = new Map<string, number>();
+  readonly #standbyDue = new Map<string, number>();
+  #shown = '';
+  #publishing = false;
+  #waitingWords: string | undefined;
+
+  constructor(state: GroupState) {
+    this.state = state;
+    this.#roles = new RoleBook((ended) => this.#inbox.push(() => this.#heedEnd(ended)));
+    this.#rules = new RuleKeeper(state, () => this.#inbox.push(() => undefined));
+  }
+
+  get status(): GroupStatus {
+    return statusOf(this.state, openIncident(this.state) !== undefined);
+  }
+
+  get roles(): RoleBook {
+    return this.#roles;
+  }
+
+  // ---- beginning ----
+
+  begin(founding: Extract<Founding, { begin: 'found' | 'adopt' }>, answers: readonly Answer[]): void {
+    const { state } = this;
+    const highest = Math.max(0, ...answers.map((answer) => ('report' in answer ? answer.report.epoch : 0)));
+    state.stopped = undefined;
+    this.#waitingWords = undefined;
+    state.epoch = founding.epoch;
+    state.highestEpoch = Math.max(highest, founding.epoch);
+    state.primary = founding.primary;
+    state.recorded = NO_RULE;
+    state.inForce = undefined;
+    state.publishing = true;
+    log.info('group begins', { group: state.spec.name, begin: founding.begin, primary: founding.primary, epoch: founding.epoch, words: founding.words });
+    // Beside a primary that runs already, its lease decides when the role counts as lost: at least L, and then the quarantine (protocol 2).
+    this.#offerPrimary({ found: founding.begin === 'found', patient: founding.begin === 'found' });
+    this.#offerStandbys();
+  }
+
+  explainWaiting(words: string, refused: boolean): void {
+    this.state.stopped = refused ? words : undefined;
+    this.#waitingWords = words;
+    this.#show();
+  }
+
+  /** A new run of the same workflow: every role is offered anew at once, and nothing is taken away because it began (protocol 8). */
+  takeUpAgain(): void {
+    if (this.state.primary === null) return;
+    this.#offerPrimary({ found: false, patient: this.state.held !== undefined });
+    this.#offerStandbys();
+  }
+
+  /** The life of a run: one thing after another, and nothing at all while nothing happens. */
+  async keep(isTimeForANewRun: () => boolean): Promise<void> {
+    const { state } = this;
+    for (;;) {
+      for (let act = this.#inbox.shift(); act !== undefined; act = this.#inbox.shift()) act();
+      this.#heedClock();
+      this.#rules.kick();
+      this.#publish();
+      this.#show();
+      if (isTimeForANewRun() && this.#isQuiet()) return;
+      const dueMs = this.#nextDueMs();
+      const wake = (): boolean => this.#inbox.length > 0 || (isTimeForANewRun() && this.#isQuiet());
+      if (dueMs === undefined) await condition(wake);
+      else await condition(wake, Math.max(1, dueMs - Date.now()), { summary: `next check of ${state.spec.name}` });
+    }
+  }
+
+  #isQuiet(): boolean {
+    return openIncident(this.state) === undefined && primaryOpen(this.state) && !this.#rules.busy && this.state.after === undefined && this.#inbox.length === 0;
+  }
+
+  /** Something has changed that the loop must look at. */
+  wake(): void {
+    this.#inbox.push(() => undefined);
+  }
+
+  // ---- what members and incidents say ----
+
+  hearNews(word: MemberNews): void {
+    const { state } = this;
+    const view = state.members[word.member];
+    if (view === undefined || word.turn < view.turn) return;
+    view.phase = word.phase;
+    if (word.words === undefined) delete view.words;
+    else view.words = word.words;
+    if (word.following !== undefined) view.following = word.following;
+    if (word.role === 'standby' && word.phase === 'following') this.#standbyFailures.delete(word.member);
+    if (word.member === state.primary && word.phase === 'open') this.#heedOpen(view);
+    this.wake();
+  }
+
+  #heedOpen(view: MemberView): void {
+    const { state } = this;
+    state.held = undefined;
+    state.stopped = undefined;
+    state.due = {};
+    state.aloneSinceMs = (view.following ?? []).length > 0 ? undefined : (state.aloneSinceMs ?? Date.now());
+    if (state.aloneSinceMs === undefined) state.relaxed = false;
+  }
+
+  /** The others are pointed at the winner while it is being promoted: what they have received is no more than it has. */
+  hearElected({ member, epoch }: { member: string; epoch: number }): void {
+    const { state } = this;
+    state.highestEpoch = Math.max(state.highestEpoch, epoch);
+    this.#inbox.push(() => {
+      // It is promoted by its incident: whatever becomes of the role that it lets go of is no news.
+      this.#roles.forget(member);
+      for (const { name } of state.spec.members) {
+        if (name !== member && name !== state.primary) this.#offerStandby(name, member, epoch);
+      }
+    });
+  }
+
+  hearPromoted(word: PromotedWord): void {
+    this.#inbox.push(() => {
+      const { state } = this;
+      if (word.epoch <= state.epoch) return;
+      state.epoch = word.epoch;
+      state.highestEpoch = Math.max(state.highestEpoch, word.epoch);
+      state.primary = word.member;
+      this.#taking(word);
+      if (openIncident(state)?.kind === 'failover') {
+        state.lastFailoverAtMs = Date.now();
+        state.failoversAtMs = [...state.failoversAtMs.filter((atMs) => atMs > Date.now() - DAY_MS), Date.now()];
+        state.override = false;
+      }
+      this.#offerPrimary({ found: false, patient: false });
+      for (const { name } of state.spec.members) {
+        const view = state.members[name];
+        if (name !== word.member && (view?.role !== 'standby' || view.epoch !== word.epoch)) this.#offerStandby(name, word.member, word.epoch);
+      }
+    });
+  }
+
+  /** What a new primary has in force from its first write on; what is recorded must hold for the commits before it, too. */
+  #taking({ inForce, electable }: Pick<PromotedWord, 'inForce' | 'electable'>): void {
+    const { state } = this;
+    state.recorded = weakest(state.recorded, inForce);
+    state.inForce = inForce;
+    state.electable = [...electable];
+    state.acknowledged = [...electable];
+    state.restartsTried = 0;
+    state.held = undefined;
+    state.stopped = undefined;
+    state.due = {};
+    state.lastLoss = undefined;
+    state.aloneSinceMs = undefined;
+    state.relaxed = false;
+  }
+
+  // ---- roles ----
+
+  #turn(): number {
+    this.state.turn = Math.max(this.state.turn + 1, Date.now());
+    return this.state.turn;
+  }
+
+  #offerPrimary({ found, patient }: { found: boolean; patient: boolean }): void {
+    const { state } = this;
+    const { spec, primary, epoch } = state;
+    if (primary === null) return;
+    const turn = this.#turn();
+    this.#view(primary, { role: 'primary', epoch, turn, phase: 'waiting' });
+    const order = {
+      group: spec.name,
+      member: primary,
+      epoch,
+      turn,
+      leaseMs: spec.leaseMs,
+      rule: state.inForce ?? state.recorded,
+      electable: state.electable,
+      others: this.#others(primary),
+      found,
+      hungAfterMs: spec.policy.hungAfterMs,
+      stopWithinMs: spec.policy.stopWithinMs,
+    };
+    this.#roles.primary(spec, order, patient ? undefined : spec.leaseMs + TAKE_UP_GRACE_MS);
+  }
+
+  #offerStandbys(): void {
+    const { spec, primary, epoch } = this.state;
+    for (const { name } of spec.members) if (primary !== null && name !== primary) this.#offerStandby(name, primary, epoch);
+  }
+
+  #offerStandby(name: string, upstreamName: string, epoch: number): void {
+    const { spec } = this.state;
+    const upstream = spec.members.find((member) => member.name === upstreamName);
+    if (upstream === undefined) return;
+    const turn = this.#turn();
+    this.#standbyDue.delete(name);
+    this.#view(name, { role: 'standby', epoch, turn, phase: 'waiting' });
+    this.#roles.standby(spec, {
+      group: spec.name,
+      member: name,
+      epoch,
+      turn,
+      leaseMs: spec.leaseMs,
+      upstream: { member: upstream.name, host: upstream.host, port: upstream.port },
+      others: this.#others(name),
+      stopWithinMs: spec.policy.stopWithinMs,
+    });
+  }
+
+  #others(name: string): string[] {
+    return this.state.spec.members.map((member) => member.name).filter((other) => other !== name);
+  }
+
+  #view(name: string, view: MemberView): void {
+    const before = this.state.members[name] ?? freshView();
+    this.state.members[name] = { ...view, ...(before.lastEnd === undefined ? {} : { lastEnd: before.lastEnd }) };
+  }
+
+  #heedEnd(ended: Ended): void {
+    const view = this.state.members[ended.member];
+    if (view !== undefined) {
+      view.lastEnd = 'words' in ended.end ? `${ended.end.end}: ${ended.end.words}` : ended.end.end;
+      view.phase = ended.end.end === 'silent' || ended.end.end === 'timed-out' ? 'silent' : 'waiting';
+      delete view.following;
+    }
+    if (ended.kind === 'standby') this.#heedStandbyEnd(ended);
+    else if (ended.member === this.state.primary) this.#heedPrimaryEnd(ended.end);
+  }
+
+  #heedStandbyEnd({ member, end }: Extract<Ended, { kind: 'standby' }>): void {
+    const { state } = this;
+    // In an incident its own orders follow; what was let go of for them is no news.
+    if (end.end === 'superseded' && openIncident(state) !== undefined) return;
+    if (end.end === 'silent' || end.end === 'paused') {
+      log.warn('a standby\'s role ended', { member, ...end });
+      this.#offerStandby(member, state.primary ?? member, state.epoch);
+      return;
+    }
+    const failures = (this.#standbyFailures.get(member) ?? 0) + 1;
+    this.#standbyFailures.set(member, failures);
+    log.warn('a standby\'s role ended', { member, failures, ...end });
+    this.#standbyDue.set(member, Date.now() + Math.min(OFFER_AGAIN_MS * 2 ** (failures - 1), OFFER_AGAIN_AT_MOST_MS));
+  }
+
+  #heedPrimaryEnd(end: RoleEnd | { end: 'taken-back' }): void {
+    const { state } = this;
+    const { after } = state;
+    if (after !== undefined) {
+      state.after = undefined;
+      // An order that nobody had taken up is no fence: what was known before still holds.
+      const fencedBy = end.end === 'fenced' ? 'agent' : after.loss.fencedBy;
+      this.#beginFailover({ ...after.loss, fencedBy, ...lastOf(end) }, after.ask);
+      return;
+    }
+    if (end.end === 'taken-back') return;
+    if (openIncident(state) !== undefined) return;
+    this.#decide(end);
+  }
+
+  /** A primary's role has ended, and no incident is open: what follows? */
+  #decide(end: RoleEnd): void {
+    const { state } = this;
+    const verdict = decideLoss({
+      end,
+      spec: state.spec,
+      rule: state.recorded,
+      standbys: this.#others(state.primary ?? '').map((name) => ({ member: name, streaming: state.members[name]?.phase === 'following', electable: state.electable.includes(name) && !(name in state.excluded) })),
+      restartsTried: state.restartsTried,
+      nowMs: Date.now(),
+    });
+    log.warn('the primary\'s role ended', { member: state.primary, end, follow: verdict.follow });
+    switch (verdict.follow) {
+      case 'failover':
+        this.#beginFailover({ cause: verdict.cause, fencedBy: verdict.fencedBy, ...lastOf(end) });
+        return;
+      case 'restart':
+        state.restartsTried += 1;
+        state.due.restart = Date.now() + state.spec.policy.restartWithinMs;
+        this.#remember(end, verdict.words);
+        this.#offerPrimary({ found: false, patient: false });
+        return;
+      case 'offer-again':
+        state.restartsTried += 1;
+        this.#remember(end, verdict.words);
+        state.due.offer = Date.now() + (end.end === 'paused' || end.end === 'superseded' ? 0 : Math.min(OFFER_AGAIN_MS * 2 ** (state.restartsTried - 1), OFFER_AGAIN_AT_MOST_MS));
+        return;
+      case 'stop':
+        state.stopped = verdict.words;
+        log.error('the group has stopped: a person is needed', { group: state.spec.name, words: verdict.words });
+    }
+  }
+
+  /** For a failover that follows when bringing the primary back does not help. */
+  #remember(end: RoleEnd, words: string): void {
+    const fencedBy = end.end === 'fenced' ? 'agent' : 'lease';
+    const kind = end.end === 'fenced' && end.cause !== 'asked' ? end.cause : end.end === 'fenced' ? 'not-started' : 'not-taken-up';
+    this.state.lastLoss = { cause: { kind, words, knownAtMs: Date.now() }, fencedBy, ...lastOf(end) };
+  }
+
+  // ---- incidents ----
+
+  #beginFailover(loss: Loss, ask?: FailoverAsk, continuing = false): void {
+    const { state } = this;
+    state.lastLoss = loss;
+    if (ask === undefined && !continuing) {
+      const hold = decideHold({
+        nowMs: Date.now(),
+        policy: state.spec.policy,
+        ...(state.lastFailoverAtMs === undefined ? {} : { lastFailoverAtMs: state.lastFailoverAtMs }),
+        failoversAtMs: state.failoversAtMs,
+        ...(state.paused === undefined ? {} : { paused: state.paused }),
+        override: state.override,
+        incidentOpen: false,
+        group: state.spec.name,
+      });
+      if (hold.held) {
+        log.warn('a failover is held back', { group: state.spec.name, rule: hold.rule, words: hold.words });
+        state.held = { rule: hold.rule, words: hold.words, override: hold.override, loss, ...(hold.untilMs === undefined ? {} : { untilMs: hold.untilMs }) };
+        // Meanwhile the same member may come back at the same epoch: that needs no promotion.
+        this.#offerPrimary({ found: false, patient: true });
+        return;
+      }
+    }
+    state.held = undefined;
+    const epoch = this.#nextEpoch();
+    const actor: Actor = ask === undefined ? { kind: 'policy' } : { kind: 'person', name: ask.by, reason: ask.reason };
+    const id = failoverWorkflowId(state.spec.name, epoch);
+    this.#noteIncident(id, 'failover', epoch, loss.cause.kind);
+    const input = {
+      ...this.#incidentInput(epoch, loss, actor),
+      fencedBy: ask?.fencedByHand === true ? ('person' as const) : loss.fencedBy,
+      restartsTried: state.restartsTried,
+      ...(ask?.to === undefined ? {} : { target: ask.to }),
+      ...(ask?.acceptLoss === true ? { acceptLoss: { by: ask.by, reason: ask.reason } } : {}),
+    };
+    void this.#follow(id, startChild(failover, { ...this.#childOptions(id, `failover of ${state.spec.name}: ${loss.cause.words}`), args: [input] }));
+  }
+
+  beginSwitchover(ask: SwitchoverAsk): string {
+    const { state } = this;
+    const epoch = this.#nextEpoch();
+    const id = switchoverWorkflowId(state.spec.name, epoch);
+    const cause = { kind: 'operator' as const, words: `${ask.by} asked for a switchover: ${ask.reason}`, knownAtMs: Date.now() };
+    this.#noteIncident(id, 'switchover', epoch, 'operator');
+    const input = { ...this.#incidentInput(epoch, { cause, fencedBy: 'agent' }, { kind: 'person', name: ask.by, reason: ask.reason }), ...(ask.to === undefined ? {} : { to: ask.to }) };
+    void this.#follow(id, startChild(switchover, { ...this.#childOptions(id, `switchover of ${state.spec.name}: ${ask.reason}`), args: [input] }));
+    return id;
+  }
+
+  /** An operator's failover: a primary that is still there is fenced first; one that a person vouches for is not waited for. */
+  forceFailover(ask: FailoverAsk): void {
+    const { state } = this;
+    const cause = { kind: 'operator' as const, words: `${ask.by} asked for a failover: ${ask.reason}`, knownAtMs: Date.now() };
+    const held = state.primary === null ? undefined : this.#roles.holds(state.primary);
+    if (ask.fencedByHand === true || held !== 'primary' || state.primary === null) {
+      if (state.primary !== null && held === 'primary') this.#roles.forget(state.primary);
+      this.#beginFailover({ ...(state.lastLoss ?? { fencedBy: 'lease' as const }), cause }, ask);
+      return;
+    }
+    this.#takeAway({ ...(state.held?.loss ?? { fencedBy: 'lease' as const }), cause }, ask);
+  }
+
+  #takeAway(loss: Loss, ask?: FailoverAsk): void {
+    const { state } = this;
+    state.after = { loss, ...(ask === undefined ? {} : { ask }) };
+    if (state.primary !== null) this.#roles.takeBack(state.primary);
+  }
+
+  /** Another configuration, checked by the validator: nothing is restarted or demoted for it. */
+  change({ spec, by }: ChangeWord): string {
+    const { state } = this;
+    const plan = planSpecChange(state.spec, spec, this.status);
+    for (const { name } of state.spec.members) {
+      if (spec.members.some((member) => member.name === name)) continue;
+      this.#roles.forget(name);
+      state.members = Object.fromEntries(Object.entries(state.members).filter(([member]) => member !== name));
+    }
+    const added = spec.members.filter(({ name }) => !(name in state.members));
+    state.spec = spec;
+    for (const { name } of added) {
+      state.members[name] = freshView();
+      if (state.primary !== null && state.primary !== name) this.#offerStandby(name, state.primary, state.epoch);
+    }
+    if (plan.some(({ effect }) => effect === 'reassign-roles') && state.epoch > 0) this.takeUpAgain();
+    if (plan.some(({ effect }) => effect === 'publish')) state.publishing = true;
+    log.info('configuration changed', { by, changes: plan.map(({ change }) => change) });
+    return plan.length === 0 ? 'nothing to change' : plan.map(({ change, from, to }) => `${change}: ${from} -> ${to}`).join('; ');
+  }
+
+  /** Words that nobody waits for an answer to: they are shown with the group. */
+  note(words: string): void {
+    this.#waitingWords = words;
+    this.wake();
+  }
+
+  /** What held a failover back is over, or was lifted. */
+  liftHold(): void {
+    const { state } = this;
+    const { held } = state;
+    if (held === undefined) return;
+    state.held = undefined;
+    if (primaryTaken(state)) return;
+    this.#takeAway(held.loss);
+  }
+
+  #nextEpoch(): number {
+    this.state.highestEpoch = Math.max(this.state.highestEpoch, this.state.epoch) + 1;
+    return this.state.highestEpoch;
+  }
+
+  #incidentInput(epoch: number, loss: Loss, actor: Actor) {
+    const { state } = this;
+    return {
+      spec: state.spec,
+      owner: state.owner,
+      epoch,
+      cause: loss.cause,
+      actor,
+      before: { primary: state.primary ?? '', epoch: state.epoch, rule: state.recorded, ...(loss.last === undefined ? {} : { last: loss.last }) },
+      electable: state.electable,
+      excluded: Object.keys(state.excluded),
+      attributes: state.attributes,
+    };
+  }
+
+  #childOptions(workflowId: string, staticSummary: string) {
+    // A dead or hung worker must not cost ten seconds in the middle of a failover (protocol 9). The incident outlives a group that is terminated.
+    return { workflowId, staticSummary: staticSummary.slice(0, 200), workflowTaskTimeout: '2s', parentClosePolicy: ParentClosePolicy.ABANDON, taskQueue: workflowInfo().taskQueue } as const;
+  }
+
+  #noteIncident(id: string, kind: Incident['kind'], epoch: number, cause: string): void {
+    this.state.incidents = [...this.state.incidents, { id, kind, epoch, cause, outcome: 'running', startedAtMs: Date.now() }].slice(-INCIDENTS_KEPT);
+  }
+
+  async #follow(id: string, starting: Promise<{ result(): Promise<Incident> }>): Promise<void> {
+    let outcome: IncidentOutcome;
+    try {
+      const handle = await starting;
+      outcome = (await handle.result()).outcome;
+    } catch (error) {
+      outcome = { outcome: 'failed', words: `the incident's workflow ended without a report: ${error instanceof Error ? (error.cause instanceof Error ? error.cause.message : error.message) : String(error)}` };
+    }
+    this.#inbox.push(() => this.#heedOutcome(id, outcome));
+  }
+
+  #heedOutcome(id: string, outcome: IncidentOutcome): void {
+    const { state } = this;
+    state.incidents = state.incidents.map((line) => (line.id === id ? { ...line, outcome: outcomeWords(outcome), endedAtMs: Date.now() } : line));
+    log.info('incident ended', { id, outcome });
+    if (outcome.outcome === 'done') return;
+    if (outcome.outcome === 'failed' && outcome.perhaps !== undefined) {
+      this.#heedPerhaps(outcome.perhaps, outcome.words);
+      return;
+    }
+    if (outcome.outcome === 'restarted') {
+      state.restartsTried += 1;
+      state.due.restart = Date.now() + state.spec.policy.restartWithinMs;
+    }
+    if (outcome.outcome === 'nobody-fit' || outcome.outcome === 'failed') state.due.retry = Date.now() + RETRY_AFTER_NOBODY_MS;
+    // A member that has seen a later epoch would refuse this one: the primary goes on at an epoch above all of them.
+    if (state.members !== undefined && state.highestEpoch > state.epoch && this.#someoneSaw(state.highestEpoch)) {
+      state.epoch = this.#nextEpoch();
+      state.publishing = true;
+    }
+    if (state.primary !== null && this.#roles.holds(state.primary) !== 'primary') this.#offerPrimary({ found: false, patient: outcome.outcome !== 'restarted' });
+    this.#offerStandbys();
+  }
+
+  #someoneSaw(epoch: number): boolean {
+    return Object.values(this.state.members).some((view) => view.epoch >= epoch);
+  }
+
+  /** Whoever fell silent while it was being opened counts as the lost primary of that epoch: only its lease and the quarantine prove its end. */
+  #heedPerhaps({ member, epoch, rule, electable }: NonNullable<Extract<IncidentOutcome, { outcome: 'failed' }>['perhaps']>, words: string): void {
+    const { state } = this;
+    state.epoch = epoch;
+    state.primary = member;
+    this.#taking({ inForce: rule, electable });
+    this.#offerStandbys();
+    this.#beginFailover({ cause: { kind: 'lease-expired', words, knownAtMs: Date.now() }, fencedBy: 'lease' }, undefined, true);
+  }
+
+  // ---- time ----
+
+  #heedClock(): void {
+    const { state } = this;
+    const now = Date.now();
+    for (const [name, dueMs] of this.#standbyDue) if (dueMs <= now) this.#offerStandby(name, state.primary ?? name, state.epoch);
+    if (isDue(state.due.offer)) {
+      delete state.due.offer;
+      this.#offerPrimary({ found: false, patient: false });
+    }
+    if (isDue(state.due.restart)) {
+      delete state.due.restart;
+      if (!primaryOpen(state) && state.lastLoss !== undefined && state.electable.length > 0) this.#takeAway(state.lastLoss);
+    }
+    if (isDue(state.due.retry)) {
+      delete state.due.retry;
+      if (!primaryTaken(state) && openIncident(state) === undefined && state.lastLoss !== undefined) this.#takeAway(state.lastLoss);
+    }
+    if (state.held?.untilMs !== undefined && state.held.untilMs <= now) this.liftHold();
+    if (state.paused?.untilMs !== undefined && state.paused.untilMs <= now) state.paused = undefined;
+    const relaxAtMs = this.#relaxAtMs();
+    if (relaxAtMs !== undefined && relaxAtMs <= now) {
+      state.relaxed = true;
+      log.warn('no standby is left: the commit rule is relaxed as the policy says', { group: state.spec.name });
+    }
+
+    function isDue(dueMs: number | undefined): boolean {
+      return dueMs !== undefined && dueMs <= now;
+    }
+  }
+
+  #relaxAtMs(): number | undefined {
+    const { durability } = this.state.spec;
+    if (durability.mode !== 'sync' || durability.relaxAfterMs === undefined || this.state.relaxed || this.state.aloneSinceMs === undefined || !primaryOpen(this.state)) return undefined;
+    return this.state.aloneSinceMs + durability.relaxAfterMs;
+  }
+
+  #nextDueMs(): number | undefined {
+    const { due, held, paused } = this.state;
+    const governAgainMs = this.#rules.failed ? Date.now() + GOVERN_AGAIN_MS : undefined;
+    const all = [due.offer, due.restart, due.retry, held?.untilMs, paused?.untilMs, this.#relaxAtMs(), governAgainMs, ...this.#standbyDue.values()].filter((at) => at !== undefined);
+    return all.length === 0 ? undefined : Math.min(...all);
+  }
+
+  // ---- showing ----
+
+  #publish(): void {
+    const { state } = this;
+    if (!state.publishing || this.#publishing || !primaryOpen(state) || openIncident(state) !== undefined || state.primary === null) return;
+    this.#publishing = true;
+    const { epoch, primary } = state;
+    const overtaken = (): boolean => state.epoch !== epoch;
+    void publishAll({ spec: state.spec, owner: state.owner, primary, epoch, idPrefix: `group/${state.turn}`, seen: () => undefined, overtaken }).then(() => {
+      this.#publishing = false;
+      if (!overtaken()) state.publishing = false;
+      this.wake();
+    });
+  }
+
+  #show(): void {
+    const { status } = this;
+    const text = JSON.stringify([status, this.#waitingWords]);
+    if (text === this.#shown) return;
+    this.#shown = text;
+    showGroup(status, this.state.attributes);
+  }
+}
+
+function lastOf(end: RoleEnd | { end: 'taken-back' }): Pick<Loss, 'last'> {
+  if (end.end === 'fenced' && end.lsn !== undefined) return { last: { lsn: end.lsn, ...(end.timeline === undefined ? {} : { timeline: end.timeline }) } };
+  if (end.end === 'timed-out' && end.last?.lsn !== undefined) return { last: { lsn: end.last.lsn, ...(end.last.timeline === undefined ? {} : { timeline: end.last.timeline }) } };
+  return {};
+}

@@ -1,0 +1,184 @@
+import type { CommitRule, GroupSpec } from '../src/model/group.ts';
+import { NO_RULE } from '../src/model/group.ts';
+import type { Cause, IncidentOutcome, LastKnown } from '../src/model/incident.ts';
+import type { Lsn } from '../src/model/lsn.ts';
+import type { FailoverAsk } from '../src/decide/operator.ts';
+import type { Signed } from '../src/model/operator.ts';
+import type { RolePhase } from '../src/model/role.ts';
+import type { GroupPhase, GroupStatus, IncidentLine, MemberStatus, Pause } from '../src/model/status.ts';
+
+/** Everything that a group's workflow knows: plain data, handed whole from one run to the next. */
+export interface GroupState {
+  spec: GroupSpec;
+  specHash: string;
+  /** Whose the records are: `<namespace>/<group>`. */
+  owner: string;
+  attributes: boolean;
+  /** The epoch of the primary; 0 before the group has begun. */
+  epoch: number;
+  /** The highest epoch that any incident may have shown to a member. */
+  highestEpoch: number;
+  primary: string | null;
+  /** Protocol 5.1: what every acknowledged commit of this epoch is sure to satisfy. */
+  recorded: CommitRule;
+  /** What the primary was last told; undefined while the end of an order is not known. */
+  inForce: CommitRule | undefined;
+  electable: string[];
+  acknowledged: string[] | undefined;
+  /** When the last standby stopped following, for the policy's relaxing. */
+  aloneSinceMs: number | undefined;
+  relaxed: boolean;
+  turn: number;
+  members: Record<string, MemberView>;
+  excluded: Record<string, Signed>;
+  paused: Pause | undefined;
+  /** The rate limit is lifted for the next failover. */
+  override: boolean;
+  held: Held | undefined;
+  stopped: string | undefined;
+  restartsTried: number;
+  lastFailoverAtMs: number | undefined;
+  failoversAtMs: number[];
+  incidents: IncidentLine[];
+  /** The primary's records still have to be written at this epoch. */
+  publishing: boolean;
+  /** Instants at which something is due, milliseconds since 1970. */
+  due: { restart?: number; offer?: number; retry?: number };
+  /** What follows once the primary's role, taken away, has ended. */
+  after: AfterTaking | undefined;
+  lastLoss: Loss | undefined;
+}
+
+export interface Loss {
+  readonly cause: Cause;
+  readonly fencedBy: 'agent' | 'lease' | 'person';
+  readonly last?: LastKnown;
+}
+
+export interface Held {
+  readonly rule: string;
+  readonly words: string;
+  readonly untilMs?: number;
+  readonly override: string;
+  readonly loss: Loss;
+}
+
+export interface AfterTaking {
+  readonly loss: Loss;
+  readonly ask?: FailoverAsk;
+}
+
+export interface MemberView {
+  role: 'primary' | 'standby' | 'none';
+  epoch: number;
+  turn: number;
+  phase: RolePhase | 'waiting' | 'silent';
+  following?: readonly string[];
+  lastLsn?: Lsn;
+  lastEnd?: string;
+  words?: string;
+}
+
+export function beginState(input: { spec: GroupSpec; specHash: string; owner: string; attributes: boolean }): GroupState {
+  return {
+    ...input,
+    epoch: 0,
+    highestEpoch: 0,
+    primary: null,
+    recorded: NO_RULE,
+    inForce: undefined,
+    electable: [],
+    acknowledged: undefined,
+    aloneSinceMs: undefined,
+    relaxed: false,
+    turn: 0,
+    members: Object.fromEntries(input.spec.members.map(({ name }) => [name, freshView()])),
+    excluded: {},
+    paused: undefined,
+    override: false,
+    held: undefined,
+    stopped: undefined,
+    restartsTried: 0,
+    lastFailoverAtMs: undefined,
+    failoversAtMs: [],
+    incidents: [],
+    publishing: false,
+    due: {},
+    after: undefined,
+    lastLoss: undefined,
+  };
+}
+
+export function freshView(): MemberView {
+  return { role: 'none', epoch: 0, turn: 0, phase: 'waiting' };
+}
+
+/** Whether the primary has said that it is open under its present order. */
+export function primaryOpen(state: GroupState): boolean {
+  const view = state.primary === null ? undefined : state.members[state.primary];
+  return view?.role === 'primary' && view.phase === 'open';
+}
+
+/** Whether it has taken its present order up at all: it may still be starting. */
+export function primaryTaken(state: GroupState): boolean {
+  const view = state.primary === null ? undefined : state.members[state.primary];
+  return view?.role === 'primary' && view.phase !== 'waiting' && view.phase !== 'silent';
+}
+
+export function openIncident(state: GroupState): IncidentLine | undefined {
+  return state.incidents.findLast(({ endedAtMs }) => endedAtMs === undefined);
+}
+
+export function statusOf(state: GroupState, busy: boolean): GroupStatus {
+  return {
+    group: state.spec.name,
+    epoch: state.epoch,
+    phase: phaseOf(state, busy),
+    primary: state.primary,
+    rule: state.recorded,
+    electable: state.electable,
+    ...(state.paused === undefined ? {} : { paused: state.paused }),
+    ...(state.held === undefined ? {} : { held: heldOf(state.held) }),
+    members: state.spec.members.map(({ name }) => memberStatus(name, state)),
+    incidents: state.incidents,
+    observeOnly: state.spec.policy.mode === 'observe',
+    specHash: state.specHash,
+  };
+}
+
+function heldOf({ rule, words, untilMs, override }: Held): NonNullable<GroupStatus['held']> {
+  return { rule, words, override, ...(untilMs === undefined ? {} : { untilMs }) };
+}
+
+function phaseOf(state: GroupState, busy: boolean): GroupPhase {
+  if (state.stopped !== undefined) return 'stopped';
+  if (busy) return 'incident';
+  if (state.held !== undefined) return 'held';
+  if (!primaryOpen(state)) return state.epoch === 0 ? 'starting' : state.paused === undefined ? 'starting' : 'paused';
+  return state.paused === undefined ? 'steady' : 'paused';
+}
+
+function memberStatus(name: string, state: GroupState): MemberStatus {
+  const view = state.members[name] ?? freshView();
+  const excluded = state.excluded[name];
+  return {
+    name,
+    role: view.role,
+    epoch: view.epoch,
+    phase: view.phase,
+    ...(view.lastEnd === undefined ? {} : { lastEnd: view.lastEnd }),
+    ...(excluded === undefined ? {} : { excluded }),
+    ...(view.words ? { words: view.words } : {}),
+  };
+}
+
+export function outcomeWords(outcome: IncidentOutcome): string {
+  switch (outcome.outcome) {
+    case 'done':
+      return `done: ${outcome.primary} is the primary`;
+    case 'running':
+      return 'running';
+    default:
+      return `${outcome.outcome}: ${outcome.words}`;
+  }
+}

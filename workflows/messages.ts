@@ -1,0 +1,59 @@
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { MemberNews } from '../src/model/act.ts';
+import type { CommitRule } from '../src/model/group.ts';
+import type { Incident } from '../src/model/incident.ts';
+import type { FailoverAsk, MemberOrder, PauseAsk, SwitchoverAsk } from '../src/decide/operator.ts';
+import type { ChangeWord, Signed, Started } from '../src/model/operator.ts';
+import type { GroupStatus } from '../src/model/status.ts';
+
+/**
+ * The operators' control panel. Each word is an Update, whose validator refuses with a reason and leaves no trace; and the same word works as
+ * a Signal, so that the Temporal UI and CLI are enough in an emergency: what the validator would refuse is then ignored, and shown.
+ */
+export const WORDS = {
+  failover: defineUpdate<Started, [FailoverAsk]>('failover'),
+  switchover: defineUpdate<Started, [SwitchoverAsk]>('switchover'),
+  pause: defineUpdate<string, [PauseAsk]>('pause'),
+  resume: defineUpdate<string, [Signed]>('resume'),
+  exclude: defineUpdate<string, [MemberOrder]>('exclude'),
+  include: defineUpdate<string, [MemberOrder]>('include'),
+  change: defineUpdate<string, [ChangeWord]>('change'),
+  override: defineUpdate<string, [Signed]>('override'),
+} as const;
+
+export const SIGNALS = {
+  failover: defineSignal<[FailoverAsk]>('failover'),
+  switchover: defineSignal<[SwitchoverAsk]>('switchover'),
+  pause: defineSignal<[PauseAsk]>('pause'),
+  resume: defineSignal<[Signed]>('resume'),
+  exclude: defineSignal<[MemberOrder]>('exclude'),
+  include: defineSignal<[MemberOrder]>('include'),
+  change: defineSignal<[ChangeWord]>('change'),
+  override: defineSignal<[Signed]>('override'),
+} as const;
+
+export const status = defineQuery<GroupStatus>('status');
+
+/** From a member's agent: what has changed there. */
+export const news = defineSignal<[MemberNews]>('news');
+
+/** From an incident to its group. */
+export const elected = defineSignal<[{ incident: string; member: string; epoch: number }]>('elected');
+export const promoted = defineSignal<[PromotedWord]>('promoted');
+
+export interface PromotedWord {
+  readonly incident: string;
+  readonly member: string;
+  readonly epoch: number;
+  readonly timeline: number;
+  /** In force on the new primary from its first write on. */
+  readonly inForce: CommitRule;
+  readonly electable: readonly string[];
+}
+
+/** To an incident. */
+export const approve = defineUpdate<string, [Signed]>('approve');
+export const decline = defineUpdate<string, [Signed]>('decline');
+export const approveSignal = defineSignal<[Signed]>('approve');
+export const declineSignal = defineSignal<[Signed]>('decline');
+export const incident = defineQuery<Incident>('incident');

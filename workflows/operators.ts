@@ -1,0 +1,85 @@
+import type { UpdateDefinition } from '@temporalio/common';
+import { log, setHandler } from '@temporalio/workflow';
+import { refuseExclude, refuseFailover, refuseInclude, refusePause, refuseResume, refuseSpec, refuseSwitchover, type Refused } from '../src/decide/operator.ts';
+import type { GroupKeeper } from './group-keeper.ts';
+import { refusal } from './input.ts';
+import { SIGNALS, WORDS } from './messages.ts';
+
+type Word = keyof typeof WORDS;
+
+/**
+ * Hears the operators. Each word is an Update whose validator refuses with a reason and leaves no trace; the same word as a Signal does the
+ * same, except that a refusal can only be shown.
+ */
+export function heedOperators(keeper: GroupKeeper): void {
+  const { state } = keeper;
+  const view = () => ({ spec: state.spec, status: keeper.status, nowMs: Date.now() });
+
+  hear('failover', 'Fail over now: { by, reason, to?, fencedByHand?, acceptLoss?, override? }', (ask) => refuseFailover(ask, view()), (ask) => {
+    keeper.forceFailover(ask);
+    const open = keeper.status.incidents.findLast(({ endedAtMs }) => endedAtMs === undefined);
+    return open === undefined ? { words: `${state.primary} is being fenced first` } : { incident: open.id, words: `${open.id} has begun` };
+  });
+  hear('switchover', 'Swap roles as planned: { by, reason, to? }', (ask) => refuseSwitchover(ask, view()), (ask) => {
+    const incident = keeper.beginSwitchover(ask);
+    return { incident, words: `${incident} has begun` };
+  });
+  hear('pause', 'No automatic action: { by, reason, untilMs? | untilResumed }', (ask) => refusePause(ask, view()), (ask) => {
+    state.paused = { by: ask.by, reason: ask.reason, ...(ask.untilMs === undefined ? {} : { untilMs: ask.untilMs }) };
+    return `paused by ${ask.by}`;
+  });
+  hear('resume', 'Automatic action again: { by, reason }', (ask) => refuseResume(ask, view()), (ask) => {
+    state.paused = undefined;
+    if (state.held?.rule === 'paused') keeper.liftHold();
+    return `resumed by ${ask.by}`;
+  });
+  hear('exclude', 'Never promote this member: { by, reason, member }', (ask) => refuseExclude(ask, view()), (ask) => {
+    state.excluded = { ...state.excluded, [ask.member]: { by: ask.by, reason: ask.reason } };
+    return `${ask.member} is excluded`;
+  });
+  hear('include', 'Promote this member again where it is the best: { by, reason, member }', (ask) => refuseInclude(ask, view()), (ask) => {
+    state.excluded = Object.fromEntries(Object.entries(state.excluded).filter(([name]) => name !== ask.member));
+    return `${ask.member} is included`;
+  });
+  hear('override', 'Lift the rate limit for one failover: { by, reason }', (ask) => refuseUnsigned(ask), (ask) => {
+    state.override = true;
+    if (state.held !== undefined && state.held.rule !== 'paused') keeper.liftHold();
+    return `${ask.by} lifted the rate limit for one failover`;
+  });
+  hear('change', 'Take another configuration: { by, reason, spec }; `understudy apply` sends it', (ask) => refuseSpec(ask.spec, view()), (ask) => keeper.change(ask));
+
+  function hear<W extends Word>(word: W, description: string, refuse: (ask: AskOf<W>) => Refused | undefined, act: (ask: AskOf<W>) => AnswerOf<W>): void {
+    const obey = (ask: AskOf<W>): AnswerOf<W> => {
+      const answer = act(ask);
+      keeper.wake();
+      return answer;
+    };
+    const validator = (ask: AskOf<W>): void => {
+      const refused = refuseShapeless(ask) ?? refuse(ask);
+      if (refused !== undefined) throw refusal(refused);
+    };
+    setHandler(WORDS[word] as never, obey as never, { validator: validator as never, description });
+    const signalled = (ask: AskOf<W>): void => {
+      const refused = refuseShapeless(ask) ?? refuse(ask);
+      if (refused === undefined) obey(ask);
+      else {
+        log.warn('an operator\'s signal was refused', { word, rule: refused.rule, words: refused.words });
+        keeper.note(`signal ${word} refused (${refused.rule}): ${refused.words}`);
+      }
+    };
+    setHandler(SIGNALS[word] as never, signalled as never, { description: `As the update \`${word}\`` });
+  }
+}
+
+function refuseShapeless(ask: unknown): Refused | undefined {
+  const fine = ask !== null && typeof ask === 'object' && 'by' in ask && typeof ask.by === 'string' && 'reason' in ask && typeof ask.reason === 'string';
+  return fine ? undefined : { rule: 'no-name', words: 'say who you are and why, as one JSON object: {"by": "...", "reason": "..."}' };
+}
+
+function refuseUnsigned({ by, reason }: { by: string; reason: string }): Refused | undefined {
+  if (by.trim() === '') return { rule: 'no-name', words: 'say who you are' };
+  return reason.trim() === '' ? { rule: 'no-reason', words: 'say why' } : undefined;
+}
+
+type AskOf<W extends Word> = (typeof WORDS)[W] extends UpdateDefinition<infer _Answer, [infer Ask]> ? Ask : never;
+type AnswerOf<W extends Word> = (typeof WORDS)[W] extends UpdateDefinition<infer Answer, infer _Asks> ? Answer : never;
