@@ -87,7 +87,7 @@ export function startPowerdns(paths: Readonly<Record<string, string>>): Promise<
     writeFileSync(
       join(dir, 'pdns.conf'),
       `launch=gsqlite3\ngsqlite3-database=${database}\nlocal-address=127.0.0.1\nlocal-port=${port}\nsocket-dir=${dir}\nsecurity-poll-suffix=\ndnsupdate=yes\nallow-dnsupdate-from=127.0.0.0/8\n` +
-        `cache-ttl=0\nquery-cache-ttl=0\nnegquery-cache-ttl=0\nzone-cache-refresh-interval=0\ndistributor-threads=1\nreceiver-threads=1\nloglevel=4\n`,
+        `distributor-threads=1\nreceiver-threads=1\nloglevel=4\n`,
     );
     return [paths['pdns_server']!, `--config-dir=${dir}`, '--daemon=no', '--guardian=no'];
   });

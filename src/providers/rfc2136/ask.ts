@@ -7,7 +7,7 @@ import { decodeMessage, encodeMessage, message, OPCODE, RCODE, rcodeName } from 
 import type { Message, ResourceRecord } from './message.ts';
 import { CLASS, FormatError } from './rdata.ts';
 import { check, decodeTsig, sign } from './tsig.ts';
-import type { Checked, TsigKey } from './tsig.ts';
+import type { Checked, Tsig, TsigKey } from './tsig.ts';
 
 /** A server's own words, believed: signed where the request was. */
 export type Reply = { readonly outcome: 'answer'; readonly reply: Message } | Trouble;
@@ -67,17 +67,17 @@ function readReply(bytes: Buffer, request: Message): Read | undefined {
  */
 function distrustOf({ bytes, reply }: Read, key: TsigKey, mac: Buffer | undefined): Trouble | undefined {
   const rcode = rcodeName(reply.rcode);
-  let error = 0;
+  let told: Tsig | undefined;
   let checked: Checked;
   try {
-    if (reply.signature !== undefined) error = decodeTsig(reply.signature.record).error;
+    if (reply.signature !== undefined) told = decodeTsig(reply.signature.record);
     checked = check(bytes, reply, key, Date.now(), mac);
   } catch (failure) {
     if (failure instanceof FormatError) return { outcome: 'key-refused', words: `answered ${rcode} with a signature that cannot be read: ${failure.message}` };
     throw failure;
   }
-  if (error === RCODE.BADTIME) return { outcome: 'key-refused', words: `refused the signature by key ${key.name} (BADTIME): its clock and this one are too far apart; set both by NTP` };
-  if (error !== 0) return { outcome: 'key-refused', words: `refused key ${key.name} (${rcodeName(error)}): compare name, algorithm and secret with the server's` };
+  if (told?.error === RCODE.BADTIME) return { outcome: 'key-refused', words: `refused the signature by key ${key.name} (BADTIME): ${sayClock(told.other)}; set both clocks by NTP` };
+  if (told !== undefined && told.error !== 0) return { outcome: 'key-refused', words: `refused key ${key.name} (${rcodeName(told.error)}): compare name, algorithm and secret with the server's` };
   if (checked.outcome === 'good') return undefined;
   if (checked.outcome === 'bad') return { outcome: 'key-refused', words: `answered ${rcode}, which is not believed: ${checked.words}` };
   switch (reply.rcode) {
@@ -91,4 +91,11 @@ function distrustOf({ bytes, reply }: Read, key: TsigKey, mac: Buffer | undefine
     default:
       return { outcome: 'key-refused', words: `answered ${rcode} without the signature that key ${key.name} calls for, which is not believed` };
   }
+}
+
+/** What a server's own time, as BADTIME gives it, is against ours. */
+function sayClock(time: Buffer): string {
+  if (time.length !== 6) return 'its clock and this one are too far apart';
+  const aheadSeconds = time.readUIntBE(0, 6) - Math.floor(Date.now() / 1000);
+  return `its clock is ${Math.abs(aheadSeconds)} s ${aheadSeconds < 0 ? 'behind' : 'ahead of'} this one`;
 }

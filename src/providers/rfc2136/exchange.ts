@@ -31,16 +31,21 @@ export function exchange<Answer>(server: HostPort, bytes: Buffer, limits: Limits
 function exchangeUdp<Answer>(server: HostPort, bytes: Buffer, limits: Limits, accept: Accept<Answer>): Promise<Outcome<Answer>> {
   return within(server, limits, (family, address, settle) => {
     const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
-    const repeat = setInterval(() => socket.send(bytes), Math.max(limits.timeoutMs / 4, 1));
+    let repeat: NodeJS.Timeout | undefined;
     socket.on('error', (error: NodeJS.ErrnoException) => settle(unreachable(server, error)));
     socket.on('message', (reply) => {
       const answer = accept(reply);
       if (answer !== undefined) settle({ outcome: 'answer', answer });
     });
-    // A connected socket takes no datagram of a stranger, and hears that nobody listens.
-    socket.connect(server.port, address, () => socket.send(bytes));
+    socket.on('connect', () => {
+      socket.send(bytes);
+      repeat = setInterval(() => socket.send(bytes), Math.max(limits.timeoutMs / 4, 1));
+    });
+    // A connected socket takes no datagram of a stranger, and hears that nobody listens. Given a callback it would not raise its errors.
+    socket.connect(server.port, address);
     return () => {
       clearInterval(repeat);
+      socket.removeAllListeners('connect');
       socket.close();
     };
   });

@@ -108,6 +108,8 @@ function append(bytes: Buffer, tsig: Tsig): Buffer {
 
 export function decodeTsig(record: ResourceRecord): Tsig {
   const { rdata } = record;
+  // It is part of what is signed, as zero: RFC 8945, 4.2.
+  if (record.ttl !== 0) throw new FormatError('a TSIG record with a TTL');
   try {
     const algorithm = decodeName(rdata, 0);
     const time = algorithm.length;
