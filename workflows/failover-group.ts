@@ -35,6 +35,7 @@ export async function failoverGroup(input: GroupInput): Promise<never> {
   const state = input.state ?? beginState({ spec: input.spec, specHash: input.specHash ?? '', owner: `${namespace}/${input.spec.name}`, attributes: input.attributes ?? false });
   const keeper = new GroupKeeper(state);
   setHandler(messages.status, () => keeper.status, { description: 'How the group is' });
+  setHandler(messages.spec, () => state.spec, { description: 'The configuration that the group goes by' });
   setHandler(messages.news, (word) => keeper.hearNews(word), { description: 'From a member\'s agent: what has changed there' });
   setHandler(messages.elected, (word) => keeper.hearElected(word), { description: 'From an incident: whom it is about to promote' });
   setHandler(messages.promoted, (word) => keeper.hearPromoted(word), { description: 'From an incident: who is the primary now' });

@@ -1,6 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { MemberNews } from '../src/model/act.ts';
-import type { CommitRule } from '../src/model/group.ts';
+import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import type { Incident } from '../src/model/incident.ts';
 import type { FailoverAsk, MemberOrder, PauseAsk, SwitchoverAsk } from '../src/decide/operator.ts';
 import type { ChangeWord, Signed, Started } from '../src/model/operator.ts';
@@ -33,6 +33,8 @@ export const SIGNALS = {
 } as const;
 
 export const status = defineQuery<GroupStatus>('status');
+/** The configuration that the group goes by. */
+export const spec = defineQuery<GroupSpec>('spec');
 
 /** From a member's agent: what has changed there. */
 export const news = defineSignal<[MemberNews]>('news');

@@ -1,0 +1,72 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { Agent } from '../agent/agent.ts';
+import { Member } from '../agent/member.ts';
+import { StateFile } from '../agent/state-file.ts';
+import { openDriver } from '../database/index.ts';
+import { UnderstudyError } from '../model/error.ts';
+import { loadConfig } from '../runtime/config.ts';
+import { connect } from '../runtime/connection.ts';
+import { openLog } from '../runtime/log.ts';
+import { resolveSecret } from '../runtime/secret.ts';
+import { findPostgres } from '../runtime/tools/postgres.ts';
+
+export interface AgentOptions {
+  readonly config: string;
+  readonly group: string;
+  readonly member: string;
+  /** `spawn`: start a guard where none runs. `external`: systemd does. */
+  readonly guard: 'spawn' | 'external';
+  /** Belong to the Temporal cluster that it is connected to, though it belonged to another one before. */
+  readonly claimAnew: boolean;
+}
+
+/** `node agent.js --config understudy.yaml --group orders --member pg-a`: the agent beside one member's database. */
+export async function runAgent(o: AgentOptions): Promise<void> {
+  const config = await loadConfig(o.config);
+  const group = config.groups[o.group];
+  if (group === undefined) throw new UnderstudyError('BadInput', `${o.config} has no group ${o.group}; it has ${Object.keys(config.groups).join(', ')}`);
+  const spec = group.spec.members.find(({ name }) => name === o.member);
+  const local = group.local[o.member];
+  if (spec === undefined || local === undefined) {
+    throw new UnderstudyError('BadInput', `group ${o.group} has no member ${o.member}; it has ${group.spec.members.map(({ name }) => name).join(', ')}`);
+  }
+  await mkdir(local.stateDir, { recursive: true, mode: 0o755 });
+  const log = await openLog({ name: 'agent', fields: { group: o.group, member: o.member } });
+  const temporal = await connect({ temporal: config.temporal, purpose: 'agent' });
+  const { clusterId } = await temporal.connection.workflowService.getClusterInfo({});
+  const tools = await findPostgres({ fetch: true, ...(group.postgres.bin === undefined ? {} : { bin: group.postgres.bin }) });
+  const driver = openDriver(group.spec.database, { group: o.group, member: spec, members: group.spec.members, local, postgres: group.postgres, binDir: tools.binDir, resolveSecret, log });
+  const member = await Member.open({
+    group: o.group,
+    spec,
+    driver,
+    state: await StateFile.open(local.stateDir, `${clusterId}/${temporal.namespace}`, o.claimAnew),
+    guard: { stateDir: local.stateDir, logFile: path.join(local.stateDir, 'guard.log'), spawn: o.guard === 'spawn' },
+    log,
+  });
+  const agent = new Agent(member, temporal, log);
+  const stop = (): void => agent.stop();
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  const { fence, fenceWords } = member.guard.status;
+  log.info({ fence, fenceWords, postgres: tools.version }, 'agent ready');
+  process.stdout.write(`${JSON.stringify({ ready: true, pid: process.pid, group: o.group, member: o.member, fence })}\n`);
+  await agent.run();
+  process.exit(0);
+}
+
+if (import.meta.filename === process.argv[1]) {
+  const { values } = parseArgs({
+    options: {
+      config: { type: 'string', default: 'understudy.yaml' },
+      group: { type: 'string' },
+      member: { type: 'string' },
+      guard: { type: 'string', default: 'spawn' },
+      'claim-anew': { type: 'boolean', default: false },
+    },
+  });
+  if (values.group === undefined || values.member === undefined) throw new UnderstudyError('BadInput', 'say which member this is: --group orders --member pg-a');
+  await runAgent({ config: values.config, group: values.group, member: values.member, guard: values.guard === 'external' ? 'external' : 'spawn', claimAnew: values['claim-anew'] });
+}

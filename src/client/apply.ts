@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import { type Client, type Connection, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure, WorkflowNotFoundError } from '@temporalio/common';
+import { planSpecChange, type SpecChange } from '../decide/spec-change.ts';
+import type { Config } from '../model/config.ts';
+import type { GroupSpec } from '../model/group.ts';
+import { CONTROL_QUEUE, groupWorkflowId } from '../model/name.ts';
+import type { GroupStatus } from '../model/status.ts';
+import { attributesRegistered } from './setup.ts';
+
+export interface GroupPlan {
+  readonly group: string;
+  readonly action: 'start' | 'change' | 'none' | 'refused';
+  readonly changes: readonly SpecChange[];
+  readonly words: string;
+}
+
+export interface Applied extends GroupPlan {
+  readonly done: boolean;
+}
+
+/** Compares a configuration with the workflows that run, and changes nothing. */
+export async function planConfig(client: Client, config: Config): Promise<GroupPlan[]> {
+  return Promise.all(Object.values(config.groups).map(({ spec }) => planGroup(client, spec)));
+}
+
+/** Starts or changes the groups' workflows to match the configuration. What is so already is left alone. */
+export async function applyConfig(client: Client, config: Config, signed: { by: string; reason: string } = { by: 'understudy apply', reason: 'configuration applied' }): Promise<Applied[]> {
+  const attributes = await attributesRegistered(client.connection as Connection, client.options.namespace);
+  const plans = await planConfig(client, config);
+  const applied: Applied[] = [];
+  for (const plan of plans) {
+    const spec = config.groups[plan.group]?.spec;
+    if (spec === undefined || plan.action === 'none' || plan.action === 'refused') applied.push({ ...plan, done: plan.action === 'none' });
+    else if (plan.action === 'start') applied.push(await start(client, spec, plan, attributes));
+    else applied.push(await change(client, spec, plan, signed));
+  }
+  return applied;
+}
+
+async function planGroup(client: Client, spec: GroupSpec): Promise<GroupPlan> {
+  const handle = client.workflow.getHandle(groupWorkflowId(spec.name));
+  let before: GroupSpec;
+  let status: GroupStatus;
+  try {
+    const { status: state } = await handle.describe();
+    if (state.name !== 'RUNNING') return { group: spec.name, action: 'start', changes: [], words: `its workflow ended (${state.name.toLowerCase()}); it is started again beside the running members` };
+    [before, status] = await Promise.all([handle.query<GroupSpec>('spec'), handle.query<GroupStatus>('status')]);
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    return { group: spec.name, action: 'start', changes: [], words: `a new group of ${spec.members.length} members` };
+  }
+  const changes = planSpecChange(before, spec, status);
+  const refused = changes.filter(({ effect }) => effect === 'refused');
+  if (refused.length > 0) return { group: spec.name, action: 'refused', changes, words: refused.map(({ change: path, words }) => `${path}: ${words}`).join('; ') };
+  return changes.length === 0 ? { group: spec.name, action: 'none', changes, words: 'as it should be' } : { group: spec.name, action: 'change', changes, words: `${changes.length} change${changes.length === 1 ? '' : 's'}` };
+}
+
+async function start(client: Client, spec: GroupSpec, plan: GroupPlan, attributes: boolean): Promise<Applied> {
+  await client.workflow.start('failoverGroup', {
+    workflowId: groupWorkflowId(spec.name),
+    taskQueue: CONTROL_QUEUE,
+    // A hung worker must not cost a decision more than this (protocol 9).
+    workflowTaskTimeout: '2s',
+    staticSummary: `${spec.name}: ${spec.members.map(({ name }) => name).join(', ')}`,
+    args: [{ spec, specHash: hashSpec(spec), attributes }],
+  });
+  return { ...plan, done: true };
+}
+
+async function change(client: Client, spec: GroupSpec, plan: GroupPlan, signed: { by: string; reason: string }): Promise<Applied> {
+  try {
+    const words = await client.workflow.getHandle(groupWorkflowId(spec.name)).executeUpdate<string, [object]>('change', { args: [{ ...signed, spec }] });
+    return { ...plan, done: true, words };
+  } catch (error) {
+    if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure && error.cause.type === 'Refused') {
+      return { ...plan, action: 'refused', done: false, words: error.cause.message };
+    }
+    throw error;
+  }
+}
+
+/** The same for equal configurations, whatever the order of their keys. */
+export function hashSpec(spec: GroupSpec): string {
+  const sorted = (value: unknown): unknown =>
+    Array.isArray(value) ? value.map(sorted)
+    : value !== null && typeof value === 'object' ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, sorted(inner)]))
+    : value;
+  return createHash('sha256').update(JSON.stringify(sorted(spec))).digest('hex').slice(0, 12);
+}
