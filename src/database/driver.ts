@@ -86,6 +86,13 @@ export interface LiveDatabase {
   /** Waits until what was received is replayed, up to the limit. */
   drained(limitMs: number): Promise<boolean>;
   checkpoint(): Promise<void>;
+  /**
+   * One small commit that waits for whatever the commit rule waits for, on a connection of its own: acknowledged, the group takes writes.
+   * Returns its place. @throws UnderstudyError `DatabaseUnreachable` past the limit
+   */
+  commitOnce(limitMs: number): Promise<Lsn>;
+  /** On a primary: the replication account and the superuser's password are there. Waits for no standby, since none may follow yet. */
+  ensureAccounts(): Promise<void>;
   /** Each named member has a slot; slots that we made for others are dropped; those of the user are left alone. */
   slots(members: readonly string[]): Promise<void>;
   /** Before it follows: slots that we made keep no log here any more. */

@@ -1,0 +1,131 @@
+import { rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { UnderstudyError } from '../../model/error.ts';
+import { NO_RULE } from '../../model/group.ts';
+import type { Upstream } from '../../model/member.ts';
+import type { ConfFiles } from './conf.ts';
+import { exists, isErrno, ownDirectory, prepareState, readIfThere, removeFile, syncDirectory, writeWhole } from './file.ts';
+import { clonePath, oldPath, readFootprint, readyPath } from './footprint.ts';
+import { emptyDirectory } from './found.ts';
+import { slotName, type Place } from './place.ts';
+import { conninfo } from './settings.ts';
+import { runTool } from './tool.ts';
+import { markTorn, readTorn, unmarkTorn } from './torn.ts';
+
+const CLONE_LIMIT_MS = 24 * 3_600_000;
+/** A slot's name is the upstream's to know; where it has none for us yet, the copy goes without. */
+const NO_SLOT = /replication slot "[^"]*" does not exist/;
+
+/**
+ * Copies the upstream into a directory beside ours, and swaps when the copy is whole. With D the data directory, each state that a crash
+ * can leave, and what the next call does:
+ *
+ * | on disk | what it is | next call |
+ * | --- | --- | --- |
+ * | D, clone-1 | a copy half made; D is untouched | clone-1 is removed, the copy begins anew |
+ * | D, clone-ready | a whole copy, not swapped in | the same: its upstream may be another by now |
+ * | clone-old, clone-ready | between the two renames; the footprint says `torn` | clone-old is D again, then as above |
+ * | D, clone-old | swapped; the old data not yet removed | clone-old is removed |
+ *
+ * A mount point cannot be renamed: an empty one is filled in place, under a mark that makes its footprint `torn` until it is whole.
+ */
+export async function cloneFrom(place: Place, conf: ConfFiles, upstream: Upstream, signal: AbortSignal, progress: (words: string) => void): Promise<void> {
+  await prepareState(place);
+  await mendSwap(place);
+  const footprint = await readFootprint(place, signal);
+  if (footprint.state === 'foreign') {
+    throw new UnderstudyError('ForeignDatabase', `${place.member.name} is not cloned: ${place.dataDir} holds something else (${footprint.found}). Next: empty it by hand where nothing in it is needed.`, { footprint });
+  }
+  if (await isMountPoint(place.dataDir)) {
+    if (footprint.state === 'data' || (footprint.state === 'torn' && (await readTorn(place)) !== 'clone')) {
+      throw new UnderstudyError('CloneFailed', `${place.dataDir} is a mount point, which cannot be swapped for a copy beside it. Next: put the data directory one level below the mount point, or empty it by hand.`);
+    }
+    await markTorn(place, 'clone');
+    await ownDirectory(place.dataDir, await place.account());
+    await emptyDirectory(place.dataDir);
+    await copyInto(place, conf, place.dataDir, upstream, signal, progress);
+    await unmarkTorn(place);
+    return;
+  }
+  const fresh = clonePath(place);
+  await ownDirectory(fresh, await place.account());
+  await copyInto(place, conf, fresh, upstream, signal, progress);
+  await rename(fresh, readyPath(place));
+  await swap(place);
+}
+
+/** The two renames and what follows them, by the table above. */
+async function swap(place: Place): Promise<void> {
+  const parent = path.dirname(place.dataDir);
+  await syncDirectory(parent);
+  if (await exists(place.dataDir)) await rename(place.dataDir, oldPath(place));
+  await rename(readyPath(place), place.dataDir);
+  await syncDirectory(parent);
+  // The mark spoke of the data that has just gone.
+  await removeFile(place.tornFile);
+  await rm(oldPath(place), { recursive: true, force: true });
+  await syncDirectory(parent);
+}
+
+async function mendSwap(place: Place): Promise<void> {
+  if (!(await exists(place.dataDir)) && (await exists(oldPath(place)))) await rename(oldPath(place), place.dataDir);
+  for (const left of [clonePath(place), readyPath(place), oldPath(place)]) await rm(left, { recursive: true, force: true });
+}
+
+async function copyInto(place: Place, conf: ConfFiles, directory: string, upstream: Upstream, signal: AbortSignal, progress: (words: string) => void): Promise<void> {
+  const { replication } = place.options.postgres;
+  const password = place.password(replication);
+  const source = conninfo([['host', upstream.host], ['port', upstream.port], ['user', replication.user], ['application_name', place.member.name], ['connect_timeout', 5]]);
+  const copy = async (slot: readonly string[]): ReturnType<typeof runTool> =>
+    runTool(place, 'pg_basebackup', ['-d', source, '-D', directory, '-X', 'stream', '-c', 'fast', '--no-password', '--progress', '--verbose', ...slot], {
+      signal,
+      timeoutMs: CLONE_LIMIT_MS,
+      hear: (line) => progress(`copying ${upstream.member}: ${line}`),
+      ...(password === undefined ? {} : { env: { PGPASSWORD: password } }),
+    });
+  progress(`copying ${upstream.member} to ${directory}`);
+  let answer = await copy(['-S', slotName(place.member.name)]);
+  if (!answer.ok && NO_SLOT.test(answer.stderr)) {
+    await emptyDirectory(directory);
+    answer = await copy([]);
+  }
+  if (!answer.ok) throw new UnderstudyError('CloneFailed', `${place.member.name} could not copy ${upstream.member} (${upstream.host}:${upstream.port}): ${answer.words}`, { upstream });
+  const account = await place.account();
+  await keepOwnFiles(place, directory);
+  await writeWhole(`${directory}/standby.signal`, '', account);
+  conf.forget();
+  await conf.put({ upstream, rule: NO_RULE, leaseMs: 3000 }, directory);
+  conf.forget();
+}
+
+/** The files by which a member's operator configures it: a copy brings the other member's, but each member keeps its own. */
+const USER_FILES = ['postgresql.conf', 'postgresql.auto.conf', 'pg_hba.conf', 'pg_ident.conf'] as const;
+
+export async function readOwnFiles(dataDir: string): Promise<ReadonlyMap<string, string>> {
+  const files = new Map<string, string>();
+  for (const name of USER_FILES) {
+    const text = await readIfThere(path.join(dataDir, name));
+    if (text !== undefined && (text !== '' || name === 'postgresql.auto.conf')) files.set(name, text);
+  }
+  return files;
+}
+
+export async function writeOwnFiles(place: Place, dataDir: string, files: ReadonlyMap<string, string>): Promise<void> {
+  const account = await place.account();
+  for (const [name, text] of files) await writeWhole(path.join(dataDir, name), text, account);
+}
+
+async function keepOwnFiles(place: Place, copy: string): Promise<void> {
+  if (copy === place.dataDir || (await readTorn(place)) !== undefined || !(await exists(place.data('PG_VERSION')))) return;
+  await writeOwnFiles(place, copy, await readOwnFiles(place.dataDir));
+}
+
+async function isMountPoint(directory: string): Promise<boolean> {
+  try {
+    const [own, parent] = await Promise.all([stat(directory), stat(path.dirname(directory))]);
+    return own.dev !== parent.dev;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,87 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { UnderstudyError } from '../../model/error.ts';
+import type { CommitRule } from '../../model/group.ts';
+import type { Settings } from '../driver.ts';
+import type { ConfFiles } from './conf.ts';
+import type { Session } from './session.ts';
+
+const LOOK_EVERY_MS = 4;
+const LIMIT_MS = 5000;
+/** These need a restart; the next one brings them. */
+const AT_START_ONLY = new Set(['cluster_name', 'hot_standby', 'wal_log_hints', 'wal_level', 'max_wal_senders', 'max_replication_slots', 'superuser_reserved_connections', 'recovery_target_timeline']);
+
+/**
+ * Writes the settings, reloads, and returns once they are in force.
+ *
+ * @throws UnderstudyError `DatabaseFailed` where the server does not take them
+ */
+export async function settleIn(session: Session, conf: ConfFiles, settings: Settings, member: string): Promise<void> {
+  const lines = await conf.put(settings);
+  await session.ask('select pg_reload_conf()');
+  const wanted = [...lines].filter(([name]) => !AT_START_ONLY.has(name));
+  const endMs = performance.now() + LIMIT_MS;
+  for (;;) {
+    const differing = await differingNames(session, wanted);
+    if (differing.length === 0) break;
+    if (performance.now() > endMs) throw await refused(session, member, differing);
+    await pause(LOOK_EVERY_MS);
+  }
+  if (settings.rule.count > 0) await awaitRule(session, settings.rule, member, endMs);
+}
+
+/** Compared by the server, which knows units: a file's `2000ms` is shown as `2s`. */
+async function differingNames(session: Session, wanted: readonly (readonly [string, string])[]): Promise<string[]> {
+  const rows = await session.ask<{ name: string }>(
+    `select s.name from pg_settings s join unnest($1::text[], $2::text[]) as w(name, value) on w.name = s.name
+      where case s.vartype when 'string' then s.setting <> w.value
+                           when 'enum' then s.setting <> w.value
+                           else coalesce(s.sourcefile not like '%/understudy.conf', true) or s.pending_restart
+                                or (s.unit in ('ms', 's') and (s.setting || s.unit)::interval <> w.value::interval)
+                                or (s.unit in ('MB', 'kB') and pg_size_bytes(s.setting || s.unit) <> pg_size_bytes(w.value)) end`,
+    [wanted.map(([name]) => name), wanted.map(([, value]) => value)],
+  );
+  return rows.map(({ name }) => name);
+}
+
+async function refused(session: Session, member: string, names: readonly string[]): Promise<UnderstudyError> {
+  const errors = await session.ask<{ words: string }>("select format('%s line %s: %s', sourcefile, sourceline, error) as words from pg_file_settings where error is not null and error !~ 'could not be applied'");
+  const words = errors.map((row) => row.words).join('; ') || 'something outranks understudy.conf (a command line, or ALTER SYSTEM)';
+  return new UnderstudyError('DatabaseFailed', `${member} does not take the settings ${names.join(', ')}: ${words}`, { names });
+}
+
+/**
+ * A rule holds once each sender's process counts its standby by it, which pg_stat_replication shows, and once the checkpointer, whose
+ * flag makes commits wait at all, has read the file: it does so whenever it wakes, so that it is seen at rest twice.
+ */
+async function awaitRule(session: Session, rule: CommitRule, member: string, endMs: number): Promise<void> {
+  for (let rests = 0; rests < 2; ) {
+    const row = await session.one<{ senders: boolean; rests: boolean }>(
+      `select coalesce((select bool_and((sync_priority > 0) = (application_name = any($1::text[]))) from pg_stat_replication where state in ('streaming', 'catchup')), true) as senders,
+              exists (select from pg_stat_activity where backend_type = 'checkpointer' and wait_event = 'CheckpointerMain') as rests`,
+      [[...rule.names]],
+    );
+    rests = row.senders && row.rests ? rests + 1 : 0;
+    if (performance.now() > endMs) throw new UnderstudyError('DatabaseFailed', `${member} has read the commit rule, but not every process of it acts by it yet (a checkpoint may be under way)`, { rule, ...row });
+    if (rests < 2) await pause(LOOK_EVERY_MS);
+  }
+}
+
+const DETACH_LOOKS = 2;
+const DETACH_LOOK_EVERY_MS = 8;
+
+/** Returns once no receiver runs or starts, and the place has not moved between two looks. */
+export async function detachIt(session: Session, conf: ConfFiles, settings: Settings, member: string): Promise<void> {
+  await settleIn(session, conf, { ...settings, upstream: undefined }, member);
+  const endMs = performance.now() + LIMIT_MS;
+  let lastLsn = '';
+  for (let looks = 0; looks < DETACH_LOOKS; ) {
+    const { receives, lsn } = await session.one<{ receives: boolean; lsn: string }>(
+      `select exists (select from pg_stat_activity where backend_type = 'walreceiver') as receives,
+              coalesce(pg_last_wal_receive_lsn(), '0/0')::text as lsn`,
+    );
+    looks = !receives && (looks === 0 || lsn === lastLsn) ? looks + 1 : 0;
+    lastLsn = lsn;
+    if (performance.now() > endMs) throw new UnderstudyError('DatabaseFailed', `${member} was told to stop receiving, but its receiver still runs`, { lsn });
+    if (looks < DETACH_LOOKS) await pause(DETACH_LOOK_EVERY_MS);
+  }
+}

@@ -1,0 +1,61 @@
+import { UnderstudyError } from '../../model/error.ts';
+import { SLOT_PREFIX, slotName } from './place.ts';
+import type { Session } from './session.ts';
+
+/**
+ * Each named member has a slot, those of our making for others go, the user's stay. A primary's keeps log from now on, as its member may be
+ * on its way; a standby's keeps none until somebody streams from it.
+ */
+export async function keepSlots(session: Session, members: readonly string[]): Promise<void> {
+  const wanted = members.map(slotName);
+  await session.ask(
+    `select pg_create_physical_replication_slot(name, not pg_is_in_recovery()) from unnest($1::text[]) as w(name)
+      where not exists (select from pg_replication_slots where slot_name = w.name)`,
+    [wanted],
+  );
+  await reserveSlots(session, wanted);
+  await dropSlots(session, `not (slot_name = any($1::text[]))`, [wanted]);
+}
+
+/** A slot made while this member was a standby keeps nothing yet; as primary it must, before its member comes. */
+async function reserveSlots(session: Session, wanted: readonly string[]): Promise<void> {
+  const idle = await session.ask<{ name: string }>(
+    `select slot_name::text as name from pg_replication_slots where not pg_is_in_recovery() and not active and restart_lsn is null and slot_name = any($1::text[])`,
+    [wanted],
+  );
+  for (const { name } of idle) {
+    if (!(await dropSlot(session, name))) continue;
+    await session.ask('select pg_create_physical_replication_slot($1, true)', [name]);
+  }
+}
+
+/** Slots of ours that hold log are made anew, empty: this member will follow, and its own log must not grow for those who have left. */
+export async function emptySlots(session: Session): Promise<void> {
+  for (const name of await dropSlots(session, 'restart_lsn is not null', [])) {
+    await session.ask('select pg_create_physical_replication_slot($1, false)', [name]);
+  }
+}
+
+async function dropSlots(session: Session, condition: string, values: readonly unknown[]): Promise<string[]> {
+  const rows = await session.ask<{ name: string }>(
+    `select slot_name::text as name from pg_replication_slots where slot_type = 'physical' and not active and starts_with(slot_name, '${SLOT_PREFIX}') and ${condition}`,
+    values,
+  );
+  const dropped: string[] = [];
+  for (const { name } of rows) if (await dropSlot(session, name)) dropped.push(name);
+  return dropped;
+}
+
+const IN_USE = '55006';
+const NOT_THERE = '42704';
+
+/** False where somebody has begun to use it meanwhile: then it is wanted. */
+async function dropSlot(session: Session, name: string): Promise<boolean> {
+  try {
+    await session.ask('select pg_drop_replication_slot($1)', [name]);
+    return true;
+  } catch (error) {
+    if (error instanceof UnderstudyError && [IN_USE, NOT_THERE].includes(String(error.evidence['code']))) return false;
+    throw error;
+  }
+}

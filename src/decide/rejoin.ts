@@ -1,0 +1,56 @@
+import { compareLsn, type Lsn } from '../model/lsn.ts';
+import type { Footprint } from '../model/member.ts';
+
+export interface RejoinInput {
+  readonly footprint: Footprint;
+  /** Where its log ends; undefined where that is not known. */
+  readonly endOfLog: { readonly timeline: number; readonly lsn: Lsn } | undefined;
+  readonly upstream: {
+    readonly systemId: string;
+    readonly timeline: number;
+    /** Where each earlier timeline of the upstream ended. */
+    readonly forks: readonly { readonly timeline: number; readonly endLsn: Lsn }[];
+  };
+  /** Whether its pages tell a rewind what has changed: checksums, or hint bits in the log. */
+  readonly ownHints: boolean;
+}
+
+export interface RejoinVerdict {
+  /** `nothing`: it is a standby's copy and fits as it is. `follow`: a former primary that has nothing which the upstream lacks. */
+  readonly how: 'nothing' | 'follow' | 'rewind' | 'clone' | 'refuse';
+  readonly why: string;
+}
+
+/**
+ * Follow, rewind or clone? In the order of what they cost, and none of them where it could not be told what would be overwritten.
+ *
+ * A log that ends at or before the place where the upstream's next timeline began is a part of the upstream's; what lies past that
+ * place is not (protocol 7).
+ */
+export function decideRejoin({ footprint, endOfLog, upstream, ownHints }: RejoinInput): RejoinVerdict {
+  switch (footprint.state) {
+    case 'empty':
+      return { how: 'clone', why: 'its data directory is empty' };
+    case 'foreign':
+      return { how: 'refuse', why: `its data directory holds no database of this group (${footprint.found}): it is not overwritten` };
+    case 'torn':
+      return { how: 'clone', why: `a ${footprint.by} was not finished` };
+    case 'data':
+      break;
+  }
+  if (footprint.systemId !== upstream.systemId) {
+    return { how: 'refuse', why: `its database is another system (${footprint.systemId}) than the upstream's (${upstream.systemId}): it is not overwritten` };
+  }
+  const rewind = (why: string): RejoinVerdict => (ownHints ? { how: 'rewind', why } : { how: 'clone', why: `${why}, and without checksums or wal_log_hints it cannot be rewound` });
+  const timeline = Math.max(footprint.timeline, endOfLog?.timeline ?? 0);
+  if (timeline === upstream.timeline) {
+    if (footprint.standby) return { how: 'nothing', why: `it is a standby's copy on the upstream's timeline ${timeline}` };
+    return { how: 'clone', why: `it was a primary on the upstream's own timeline ${timeline}: the two cannot be told apart by their logs` };
+  }
+  if (timeline > upstream.timeline) return rewind(`it is on timeline ${timeline}, which the upstream (on ${upstream.timeline}) does not have`);
+  const fork = upstream.forks.find((past) => past.timeline === timeline);
+  if (fork === undefined) return rewind(`its timeline ${timeline} is not in the upstream's history`);
+  if (endOfLog === undefined || endOfLog.timeline !== timeline) return rewind(`where its log ends on timeline ${timeline} is not known`);
+  if (compareLsn(endOfLog.lsn, fork.endLsn) > 0) return rewind(`its log goes on to ${endOfLog.lsn}, past ${fork.endLsn}, where the upstream left timeline ${timeline}`);
+  return { how: footprint.standby ? 'nothing' : 'follow', why: `its log ends at ${endOfLog.lsn}, not past ${fork.endLsn}, where the upstream left timeline ${timeline}` };
+}
