@@ -5,7 +5,6 @@ import { assertNever } from '../model/assert-never.ts';
 import { lagBytes } from '../model/lsn.ts';
 import type { Lsn } from '../model/lsn.ts';
 import type { Heartbeat, PrimaryEnd } from '../model/role.ts';
-import { answersNeeded } from './durability.ts';
 import type { Election } from './election.ts';
 import { inBytes } from './election-words.ts';
 
@@ -28,7 +27,7 @@ export type RoleEnd =
 
 export interface StandbyNews {
   readonly member: string;
-  /** Whether it streamed when it was last heard; undefined where it was not. */
+  /** Whether it streamed when it was last heard; undefined where it was not. Kept for the evidence: a primary's death ends every stream. */
   readonly streaming: boolean | undefined;
   readonly flushedLsn?: Lsn;
   readonly electable: boolean;
@@ -152,10 +151,8 @@ function anyElectable({ standbys }: LossOfRoleInput): boolean {
 function lossByPromotion(end: Fenced, input: LossOfRoleInput): string | undefined {
   const electable = input.standbys.filter((standby) => standby.electable);
   if (input.spec.durability.mode === 'sync') {
-    if (input.rule.count <= 0) return 'no standby confirmed its commits';
-    const gone = input.standbys.filter((standby) => standby.streaming === false && input.rule.names.includes(standby.member)).length;
-    const left = input.rule.names.length - gone;
-    return left < answersNeeded(input.rule) ? `too few of ${input.rule.names.join(', ')} are there to be sure of every acknowledged write` : undefined;
+    // How many still answer is asked by the incident: a standby stops streaming the moment that the primary dies, so its news tell nothing here.
+    return input.rule.count <= 0 ? 'no standby confirmed its commits' : undefined;
   }
   const { lsn } = end;
   if (lsn === undefined) return undefined;
