@@ -30,7 +30,8 @@ export function decideChange(found: FoundRecord, wanted: OwnedRecord, raced = fa
 
 function changeOwned(found: OwnedRecord, wanted: OwnedRecord, raced: boolean): Change {
   if (found.owner !== wanted.owner) return { change: 'foreign-owner', words: `it belongs to ${found.owner} (epoch ${found.epoch})` };
-  if (found.epoch > wanted.epoch) return { change: 'lost-race', words: `epoch ${found.epoch} has written ${said(found.values)}: epoch ${wanted.epoch} is over` };
+  if (found.epoch > wanted.epoch)
+    return { change: 'lost-race', words: `epoch ${found.epoch} has written ${said(found.values)}: epoch ${wanted.epoch} is over` };
   const difference = differenceOf(found, wanted);
   if (difference === undefined) return { change: 'already', words: `epoch ${wanted.epoch} has ${said(found.values)} there already` };
   if (raced && found.epoch === wanted.epoch) return { change: 'lost-race', words: `another writer of epoch ${wanted.epoch} was quicker: ${difference}` };
@@ -61,7 +62,10 @@ export function normaliseName(name: string): string {
   const text = name.toLowerCase().replace(/\.$/, '');
   const labels = text.split('.');
   const fits = text.length <= 253 && labels.every((label) => /^[a-z0-9_*-]{1,63}$/.test(label));
-  if (!fits) throw new UnderstudyError('BadInput', `${JSON.stringify(name)} is not a host name: labels of 1 to 63 letters, digits, "-" or "_", 253 characters in all`, { name });
+  if (!fits)
+    throw new UnderstudyError('BadInput', `${JSON.stringify(name)} is not a host name: labels of 1 to 63 letters, digits, "-" or "_", 253 characters in all`, {
+      name,
+    });
   return `${text}.`;
 }
 

@@ -16,6 +16,10 @@ export function openProvider(name: string, config: ProviderConfig, resolveSecret
     case 'rfc2136':
       return new Rfc2136Provider(config, resolveSecret);
     default:
-      throw new UnderstudyError('ConfigInvalid', `the record provider ${name} is of type ${JSON.stringify((config as { type: unknown }).type)}, which this version does not know; it knows rfc2136`, { provider: name });
+      throw new UnderstudyError(
+        'ConfigInvalid',
+        `the record provider ${name} is of type ${JSON.stringify((config as { type: unknown }).type)}, which this version does not know; it knows rfc2136`,
+        { provider: name },
+      );
   }
 }

@@ -9,18 +9,40 @@ import type { TsigKey } from '../../src/providers/rfc2136/tsig.ts';
 
 const label = fc.stringMatching(/^[a-z0-9_-]{1,20}$/);
 const name = fc.array(label, { maxLength: 6 }).map((labels) => `${labels.join('.')}.`);
-const record = fc.record({ name, type: fc.constant(TYPE.TXT), class: fc.constantFrom(CLASS.IN, CLASS.ANY, CLASS.NONE), ttl: fc.nat(0xffffffff), rdata: fc.oneof(fc.constant(Buffer.alloc(0)), fc.constant(textToRdata(TYPE.TXT, '"v=1"'))) });
+const record = fc.record({
+  name,
+  type: fc.constant(TYPE.TXT),
+  class: fc.constantFrom(CLASS.IN, CLASS.ANY, CLASS.NONE),
+  ttl: fc.nat(0xffffffff),
+  rdata: fc.oneof(fc.constant(Buffer.alloc(0)), fc.constant(textToRdata(TYPE.TXT, '"v=1"'))),
+});
 const anyMessage = fc.record({
-  id: fc.nat(0xffff), response: fc.boolean(), opcode: fc.constantFrom(0, 5), authoritative: fc.boolean(), truncated: fc.boolean(), recursionDesired: fc.boolean(), rcode: fc.nat(15),
-  question: fc.array(fc.record({ name, type: fc.nat(255), class: fc.constant(CLASS.IN) }), { maxLength: 2 }), answer: fc.array(record, { maxLength: 4 }), authority: fc.array(record, { maxLength: 4 }), additional: fc.array(record, { maxLength: 2 }),
+  id: fc.nat(0xffff),
+  response: fc.boolean(),
+  opcode: fc.constantFrom(0, 5),
+  authoritative: fc.boolean(),
+  truncated: fc.boolean(),
+  recursionDesired: fc.boolean(),
+  rcode: fc.nat(15),
+  question: fc.array(fc.record({ name, type: fc.nat(255), class: fc.constant(CLASS.IN) }), { maxLength: 2 }),
+  answer: fc.array(record, { maxLength: 4 }),
+  authority: fc.array(record, { maxLength: 4 }),
+  additional: fc.array(record, { maxLength: 2 }),
 });
 const key = makeKey('Multi.Label.Key', 'hmac-sha256', 'c2VjcmV0');
 const nowMs = 1_700_000_000_000;
 const sample = encodeMessage(message({ id: 7, opcode: OPCODE.UPDATE, question: [{ name: 'example.com.', type: TYPE.SOA, class: CLASS.IN }] }));
 
 const texts: [type: TypeName, text: string][] = [
-  ['A', '10.0.0.1'], ['AAAA', '2001:db8::1'], ['CNAME', 'pg-a.example.com.'], ['NS', 'ns.example.com.'], ['PTR', 'pg-a.example.com.'], ['MX', '10 mail.example.com.'],
-  ['SRV', '0 10 5432 pg-a.example.com.'], ['SRV', '0 0 0 .'], ['TXT', '"v=1 owner=a/b epoch=1" "a \\"quoted\\" \\\\ \\007 one"'],
+  ['A', '10.0.0.1'],
+  ['AAAA', '2001:db8::1'],
+  ['CNAME', 'pg-a.example.com.'],
+  ['NS', 'ns.example.com.'],
+  ['PTR', 'pg-a.example.com.'],
+  ['MX', '10 mail.example.com.'],
+  ['SRV', '0 10 5432 pg-a.example.com.'],
+  ['SRV', '0 0 0 .'],
+  ['TXT', '"v=1 owner=a/b epoch=1" "a \\"quoted\\" \\\\ \\007 one"'],
   ['SOA', 'ns.example.com. host\\.master.example.com. 4294967295 1 2 3 4'],
 ];
 
@@ -46,7 +68,14 @@ describe('DNS messages', () => {
 
   it('names that stand there already are written as pointers', () => {
     const long = `${'a'.repeat(60)}.example.com.`;
-    const bytes = encodeMessage(message({ id: 1, opcode: 0, question: [{ name: long, type: 1, class: 1 }], answer: [{ name: long.toUpperCase(), type: TYPE.A, class: 1, ttl: 1, rdata: textToRdata(TYPE.A, '10.0.0.1') }] }));
+    const bytes = encodeMessage(
+      message({
+        id: 1,
+        opcode: 0,
+        question: [{ name: long, type: 1, class: 1 }],
+        answer: [{ name: long.toUpperCase(), type: TYPE.A, class: 1, ttl: 1, rdata: textToRdata(TYPE.A, '10.0.0.1') }],
+      }),
+    );
     expect(bytes.length).toBe(12 + long.length + 1 + 4 + 2 + 10 + 4);
     expect(decodeMessage(bytes).answer[0]!.name).toBe(long);
   });
@@ -110,7 +139,24 @@ describe('TSIG', () => {
     expect(judge(signed(key, nowMs - 301_000))).toBe(18);
     expect(judge(signed(key, nowMs + 301_000))).toBe(18);
     expect(judge(signed(key, nowMs - 299_000))).toBe('good');
-    expect(judge(markUnsigned(sample, { keyName: key.name, algorithm: 'hmac-sha256.', timeSeconds: nowMs / 1000, fudgeSeconds: 300, mac: Buffer.alloc(0), originalId: 7, error: 0, other: Buffer.alloc(0) }, 16))).toBe(16);
+    expect(
+      judge(
+        markUnsigned(
+          sample,
+          {
+            keyName: key.name,
+            algorithm: 'hmac-sha256.',
+            timeSeconds: nowMs / 1000,
+            fudgeSeconds: 300,
+            mac: Buffer.alloc(0),
+            originalId: 7,
+            error: 0,
+            other: Buffer.alloc(0),
+          },
+          16,
+        ),
+      ),
+    ).toBe(16);
   });
 
   it("a reply's signature holds for its own request only", () => {

@@ -24,8 +24,20 @@ const limits = { timeoutMs: 5000, signal: new AbortController().signal };
 const key = makeKey(KEY.name, KEY.algorithm, KEY.secret);
 const zone = { name: ZONE, type: TYPE.SOA };
 const at = (label: string): string => `${label}.${ZONE}`;
-const rr = (name: string, type: TypeName, text: string, ttl = 5): ResourceRecord => ({ name, type: TYPE[type], class: CLASS.IN, ttl, rdata: textToRdata(TYPE[type], text) });
-const none = (name: string, type: TypeName, klass: 'ANY' | 'NONE'): ResourceRecord => ({ name, type: TYPE[type], class: CLASS[klass], ttl: 0, rdata: Buffer.alloc(0) });
+const rr = (name: string, type: TypeName, text: string, ttl = 5): ResourceRecord => ({
+  name,
+  type: TYPE[type],
+  class: CLASS.IN,
+  ttl,
+  rdata: textToRdata(TYPE[type], text),
+});
+const none = (name: string, type: TypeName, klass: 'ANY' | 'NONE'): ResourceRecord => ({
+  name,
+  type: TYPE[type],
+  class: CLASS[klass],
+  ttl: 0,
+  rdata: Buffer.alloc(0),
+});
 const texts = (answer: Reply): string[] => (answer.outcome === 'answer' ? answer.reply.answer.map(({ type, rdata }) => rdataToText(type, rdata)) : []);
 const rcode = (answer: Reply): number | string => (answer.outcome === 'answer' ? answer.reply.rcode : answer.outcome);
 
@@ -36,7 +48,8 @@ describe('the embedded DNS server', () => {
   });
   afterEach(() => server.stop());
   const ask = (name: string, type: TypeName): Promise<Reply> => query(server.address, name, TYPE[type], undefined, limits);
-  const send = (prerequisites: ResourceRecord[], updates: ResourceRecord[]): Promise<Reply> => update(server.address, zone, prerequisites, updates, key, limits);
+  const send = (prerequisites: ResourceRecord[], updates: ResourceRecord[]): Promise<Reply> =>
+    update(server.address, zone, prerequisites, updates, key, limits);
 
   it('answers for its zone with authority, SOA and NS included', async () => {
     const answer = await ask(ZONE, 'SOA');
@@ -108,7 +121,10 @@ describe('the embedded DNS server', () => {
   });
 
   it('never deletes its SOA and its last NS, and takes no alias beside other records', async () => {
-    await send([], [none(ZONE, 'ANY', 'ANY'), { ...rr(ZONE, 'NS', `ns.${ZONE}`, 0), class: CLASS.NONE }, rr(db, 'A', '10.0.0.1'), rr(db, 'CNAME', at('other'))]);
+    await send(
+      [],
+      [none(ZONE, 'ANY', 'ANY'), { ...rr(ZONE, 'NS', `ns.${ZONE}`, 0), class: CLASS.NONE }, rr(db, 'A', '10.0.0.1'), rr(db, 'CNAME', at('other'))],
+    );
     expect(texts(await ask(ZONE, 'SOA'))).toHaveLength(1);
     expect(texts(await ask(ZONE, 'NS'))).toHaveLength(1);
     expect(texts(await ask(db, 'CNAME'))).toEqual([]);
@@ -187,9 +203,24 @@ describe('the DNS process', () => {
     const stateFile = join(dir, 'zone');
     const secretFile = join(dir, 'secret');
     writeFileSync(secretFile, `${KEY.secret}\n`);
-    const args = ['--zone', ZONE, '--key', `${KEY.name}:${KEY.algorithm}`, '--secret-file', secretFile, '--state-file', stateFile, '--record', `pg-a.${ZONE} 1 A 127.0.0.1`];
+    const args = [
+      '--zone',
+      ZONE,
+      '--key',
+      `${KEY.name}:${KEY.algorithm}`,
+      '--secret-file',
+      secretFile,
+      '--state-file',
+      stateFile,
+      '--record',
+      `pg-a.${ZONE} 1 A 127.0.0.1`,
+    ];
     const open = (server: HostPort): ReturnType<typeof openProvider> =>
-      openProvider('dns', { type: 'rfc2136', server, secondaries: [], zone: ZONE, timeoutMs: 5000, tsig: { name: KEY.name, algorithm: KEY.algorithm, secret: { env: 'X' } } }, () => KEY.secret);
+      openProvider(
+        'dns',
+        { type: 'rfc2136', server, secondaries: [], zone: ZONE, timeoutMs: 5000, tsig: { name: KEY.name, algorithm: KEY.algorithm, secret: { env: 'X' } } },
+        () => KEY.secret,
+      );
     const record = { name: at('db'), type: 'SRV', ttlSeconds: 1, values: [`0 0 5432 pg-a.${ZONE}`], owner: 'default/orders', epoch: 4 } as const;
     const first = start(args);
     expect(await open(await ready(first)).apply(record, limits.signal)).toMatchObject({ outcome: 'applied' });
@@ -222,7 +253,9 @@ describe('the DNS process', () => {
 
 function run(path: string, args: readonly string[], input = ''): Promise<{ code: number; out: string }> {
   return new Promise((resolve) => {
-    const child = execFile(path, args, { timeout: 15_000 }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code ?? 1), out: stdout + stderr }));
+    const child = execFile(path, args, { timeout: 15_000 }, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code ?? 1), out: stdout + stderr }),
+    );
     child.stdin!.end(input);
   });
 }
@@ -272,5 +305,9 @@ function clients(tools: { update: string; dig: string }): void {
 }
 
 const specOf = (secret: string): string => `${KEY.algorithm}:${KEY.name}:${secret}`;
-describeWithPart([program('nsupdate', 'bind9-dnsutils'), program('dig', 'bind9-dnsutils')], 'the embedded DNS server, for nsupdate and dig', (paths) => clients({ update: paths['nsupdate']!, dig: paths['dig']! }));
-describeWithPart([program('knsupdate', 'knot-dnsutils'), program('kdig', 'knot-dnsutils')], 'the embedded DNS server, for knsupdate and kdig', (paths) => clients({ update: paths['knsupdate']!, dig: paths['kdig']! }));
+describeWithPart([program('nsupdate', 'bind9-dnsutils'), program('dig', 'bind9-dnsutils')], 'the embedded DNS server, for nsupdate and dig', (paths) =>
+  clients({ update: paths['nsupdate']!, dig: paths['dig']! }),
+);
+describeWithPart([program('knsupdate', 'knot-dnsutils'), program('kdig', 'knot-dnsutils')], 'the embedded DNS server, for knsupdate and kdig', (paths) =>
+  clients({ update: paths['knsupdate']!, dig: paths['kdig']! }),
+);

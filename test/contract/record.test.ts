@@ -9,7 +9,7 @@ import { query, update } from '../../src/providers/rfc2136/ask.ts';
 import { OPCODE } from '../../src/providers/rfc2136/message.ts';
 import { CLASS, textToRdata, TYPE } from '../../src/providers/rfc2136/rdata.ts';
 import { makeKey } from '../../src/providers/rfc2136/tsig.ts';
-import { freePort, KEY, startBind, startEmbedded, startKnot, startPath, startPowerdns, startSilent, ZONE } from '../support/dns-servers.ts';
+import { KEY, startBind, startEmbedded, startKnot, startPath, startPowerdns, ZONE } from '../support/dns-servers.ts';
 import type { DnsServer } from '../support/dns-servers.ts';
 import { describeWithPart, program } from '../support/part.ts';
 
@@ -118,7 +118,7 @@ function contract(stage: () => Stage): void {
     expect(await open().verify(theirs, never)).toMatchObject({ outcome: 'verified' });
   });
 
-  it('I8: a record without a marker is nobody\'s that we know, and is left as it is', async () => {
+  it("I8: a record without a marker is nobody's that we know, and is left as it is", async () => {
     const record = wanted();
     await stage().put(record.name, ['192.0.2.1'], 60);
     const found = { state: 'unowned', values: ['192.0.2.1'], ttlSeconds: 60 };
@@ -165,19 +165,32 @@ function dnsContract(start: () => Promise<DnsServer>): void {
   afterAll(() => server.stop());
 
   const configured = (given: Partial<Rfc2136Config> = {}): Rfc2136Config => ({
-    type: 'rfc2136', server: server.address, secondaries: [], zone: ZONE, timeoutMs: TIMEOUT_MS, tsig: { name: KEY.name, algorithm: KEY.algorithm, secret: { env: 'RIGHT' } }, ...given,
+    type: 'rfc2136',
+    server: server.address,
+    secondaries: [],
+    zone: ZONE,
+    timeoutMs: TIMEOUT_MS,
+    tsig: { name: KEY.name, algorithm: KEY.algorithm, secret: { env: 'RIGHT' } },
+    ...given,
   });
   const secrets: Record<string, string> = { RIGHT: KEY.secret, WRONG: Buffer.from('another secret of thirty-two byt').toString('base64') };
   const open = (given: Partial<Rfc2136Config> = {}): RecordProvider => openProvider('dns', configured(given), (ref) => secrets['env' in ref ? ref.env : '']!);
   const put = async (name: string, type: number, ttl: number, values: readonly string[]): Promise<void> => {
     const adds = values.map((value) => ({ name, type, class: CLASS.IN, ttl, rdata: textToRdata(type, value) }));
-    const answer = await update(server.address, { name: ZONE, type: TYPE.SOA }, [], [{ name, type, class: CLASS.ANY, ttl: 0, rdata: Buffer.alloc(0) }, ...adds], key, limits);
+    const answer = await update(
+      server.address,
+      { name: ZONE, type: TYPE.SOA },
+      [],
+      [{ name, type, class: CLASS.ANY, ttl: 0, rdata: Buffer.alloc(0) }, ...adds],
+      key,
+      limits,
+    );
     expect(answer).toMatchObject({ outcome: 'answer', reply: { rcode: 0 } });
   };
 
   contract(() => ({ open, put: (name, values, ttl) => put(name, TYPE.A, ttl, values) }));
 
-  it('I8: a CNAME where an A is wanted is nobody\'s, and is left as it is', async () => {
+  it("I8: a CNAME where an A is wanted is nobody's, and is left as it is", async () => {
     const record = wanted();
     await put(record.name, TYPE.CNAME, 60, ['elsewhere.example.']);
     expect(await open().apply(record, never)).toMatchObject({ outcome: 'foreign-owner', found: { state: 'unowned', values: ['CNAME elsewhere.example.'] } });
@@ -191,7 +204,7 @@ function dnsContract(start: () => Promise<DnsServer>): void {
     expect(await open().read(record.name, 'A', never)).toMatchObject({ found: { state: 'unowned', values: ['192.0.2.1'] } });
   });
 
-  it('a marker that cannot be read makes the record nobody\'s that we know', async () => {
+  it("a marker that cannot be read makes the record nobody's that we know", async () => {
     const record = wanted();
     await open().apply(record, never);
     await put(`_understudy.a.${record.name}`, TYPE.TXT, 60, ['"v=2 who=knows"']);
@@ -242,7 +255,10 @@ function dnsContract(start: () => Promise<DnsServer>): void {
   });
 
   it('a name outside the zone is an error of the configuration', async () => {
-    await expect(open().apply(wanted({ name: 'db.elsewhere.test.' }), never)).rejects.toMatchObject({ code: 'BadInput', message: expect.stringContaining('zone') });
+    await expect(open().apply(wanted({ name: 'db.elsewhere.test.' }), never)).rejects.toMatchObject({
+      code: 'BadInput',
+      message: expect.stringContaining('zone'),
+    });
   });
 
   it('I5: a writer that dies between the write and its answer has written, and the next one hears "already"', async () => {
@@ -260,16 +276,25 @@ function dnsContract(start: () => Promise<DnsServer>): void {
       else answer.writeUInt16BE(answer.readUInt16BE(2) ^ 0x0010, 2);
       return answer;
     });
-    expect(await open({ server: liar.address }).read(wanted().name, 'A', never)).toMatchObject({ outcome: 'key-refused', words: expect.stringContaining('not believed') });
+    expect(await open({ server: liar.address }).read(wanted().name, 'A', never)).toMatchObject({
+      outcome: 'key-refused',
+      words: expect.stringContaining('not believed'),
+    });
     await liar.stop();
   });
 
   it('a change counts as verified only when every secondary answers it', async () => {
     const record = wanted();
     await open().apply(record, never);
-    expect(await open({ secondaries: [server.address] }).verify(record, never)).toMatchObject({ outcome: 'verified', servers: [expect.any(String), expect.any(String)] });
+    expect(await open({ secondaries: [server.address] }).verify(record, never)).toMatchObject({
+      outcome: 'verified',
+      servers: [expect.any(String), expect.any(String)],
+    });
     const stale = await startEmbedded();
-    expect(await open({ secondaries: [stale.address] }).verify(record, never)).toMatchObject({ outcome: 'not-yet', words: expect.stringContaining(String(stale.address.port)) });
+    expect(await open({ secondaries: [stale.address] }).verify(record, never)).toMatchObject({
+      outcome: 'not-yet',
+      words: expect.stringContaining(String(stale.address.port)),
+    });
     await stale.stop();
   });
 }
@@ -299,52 +324,6 @@ describe('the fake provider', () => {
 describe('rfc2136 on the embedded server', () => dnsContract(startEmbedded));
 describeWithPart(program('named', 'bind9'), 'rfc2136 on BIND', (paths) => dnsContract(() => startBind(paths)));
 describeWithPart(program('knotd', 'knot'), 'rfc2136 on Knot', (paths) => dnsContract(() => startKnot(paths)));
-describeWithPart([program('pdns_server', 'pdns-server pdns-backend-sqlite3'), program('sqlite3', 'sqlite3')], 'rfc2136 on PowerDNS', (paths) => dnsContract(() => startPowerdns(paths)));
-
-describe('rfc2136 where no server answers', () => {
-  const open = (port: number, values: Partial<Rfc2136Config> = {}): RecordProvider =>
-    openProvider('dns', { type: 'rfc2136', server: { host: '127.0.0.1', port }, secondaries: [], zone: ZONE, timeoutMs: 200, tsig: { name: KEY.name, algorithm: KEY.algorithm, secret: { env: 'X' } }, ...values }, () => KEY.secret);
-
-  it('a closed port is unreachable, and is known at once, over UDP and TCP', async () => {
-    const port = await freePort();
-    const patient = open(port, { timeoutMs: 60_000 });
-    expect(await patient.read(wanted().name, 'A', never)).toMatchObject({ outcome: 'unreachable', words: expect.stringContaining('ECONNREFUSED') });
-    expect(await patient.apply(wanted(), never)).toMatchObject({ outcome: 'unreachable' });
-    expect(await patient.verify(wanted(), never)).toMatchObject({ outcome: 'unreachable' });
-    const long = Array.from({ length: 60 }, (_none, index) => ({ name: `x${index}.${ZONE}`, type: TYPE.A, class: CLASS.IN, ttl: 1, rdata: textToRdata(TYPE.A, '10.0.0.1') }));
-    expect(await update({ host: '127.0.0.1', port }, { name: ZONE, type: TYPE.SOA }, [], long, makeKey(KEY.name, KEY.algorithm, KEY.secret), { timeoutMs: 60_000, signal: never })).toMatchObject({ outcome: 'unreachable' });
-  });
-
-  it('an address that this host may not send to is unreachable', async () => {
-    expect(await open(53, { server: { host: '255.255.255.255', port: 53 }, timeoutMs: 60_000 }).read(wanted().name, 'A', never)).toMatchObject({ outcome: 'unreachable', words: expect.stringContaining('EACCES') });
-  });
-
-  it('a host name that nobody knows is unreachable', async () => {
-    expect(await open(53, { server: { host: 'no-such-host.invalid', port: 53 }, timeoutMs: 20_000 }).read(wanted().name, 'A', never)).toMatchObject({ outcome: 'unreachable' });
-  }, 25_000);
-
-  it('a server that never answers is slow, over UDP and TCP', async () => {
-    const silent = await startSilent();
-    expect(await open(silent.address.port).read(wanted().name, 'A', never)).toMatchObject({ outcome: 'slow', words: expect.stringContaining('200 ms') });
-    expect(await open(silent.address.port).apply(wanted(), never)).toMatchObject({ outcome: 'slow' });
-    const long = Array.from({ length: 60 }, (_none, index) => ({ name: `x${index}.${ZONE}`, type: TYPE.A, class: CLASS.IN, ttl: 1, rdata: textToRdata(TYPE.A, '10.0.0.1') }));
-    expect(await update(silent.address, { name: ZONE, type: TYPE.SOA }, [], long, makeKey(KEY.name, KEY.algorithm, KEY.secret), { timeoutMs: 200, signal: never })).toMatchObject({ outcome: 'slow' });
-    await silent.stop();
-  });
-
-  it('an abort ends the wait for a server that never answers', async () => {
-    const silent = await startSilent();
-    const abort = new AbortController();
-    const waiting = open(silent.address.port, { timeoutMs: 60_000 }).apply(wanted(), abort.signal);
-    setImmediate(() => abort.abort(new Error('the worker stops')));
-    await expect(waiting).rejects.toThrow('the worker stops');
-    await silent.stop();
-  });
-
-  it('I9: a secret that is none is an error that does not show it', async () => {
-    const provider = openProvider('dns', { type: 'rfc2136', server: { host: '127.0.0.1', port: 9 }, secondaries: [], zone: ZONE, timeoutMs: 100, tsig: { name: 'k', algorithm: 'hmac-sha256', secret: { env: 'X' } } }, () => 'not base64!');
-    const error = await provider.read(`x.${ZONE}`, 'A', never).then(() => undefined, (thrown: Error) => thrown);
-    expect(error).toMatchObject({ code: 'ConfigInvalid' });
-    expect(JSON.stringify(error) + error!.message).not.toContain('not base64');
-  });
-});
+describeWithPart([program('pdns_server', 'pdns-server pdns-backend-sqlite3'), program('sqlite3', 'sqlite3')], 'rfc2136 on PowerDNS', (paths) =>
+  dnsContract(() => startPowerdns(paths)),
+);

@@ -14,7 +14,12 @@ const table: [name: string, found: FoundRecord, change: Change['change'], words:
   ['I8: what another owner has is left, at a higher epoch', owned({ owner: 'default/billing', epoch: 9 }), 'foreign-owner', 'default/billing'],
   ['I8: what another owner has is left, even with the same values', owned({ owner: 'prod/orders' }), 'foreign-owner', 'prod/orders'],
   ['I5: what is there already is left', owned({}), 'already', 'epoch 7'],
-  ['case, order, form and doubles make no difference', owned({ name: 'DB.example.COM', values: ['00 0 5432 PG-B.example.com', '0 0 5432 pg-b.example.com.'] }), 'already', 'epoch 7'],
+  [
+    'case, order, form and doubles make no difference',
+    owned({ name: 'DB.example.COM', values: ['00 0 5432 PG-B.example.com', '0 0 5432 pg-b.example.com.'] }),
+    'already',
+    'epoch 7',
+  ],
   ['a lower epoch is replaced', owned({ epoch: 6, values: ['0 0 5432 pg-a.example.com.'] }), 'replace', 'pg-a.example.com.'],
   ['a lower epoch is replaced though its values are the same', owned({ epoch: 6 }), 'replace', 'epoch 6'],
   ['the same epoch with other values is put right', owned({ values: ['0 0 5432 pg-c.example.com.'] }), 'replace', 'pg-c.example.com.'],

@@ -25,7 +25,8 @@ export function program(name: string, debianPackage: string): Part {
   return {
     name,
     package: debianPackage,
-    find: () => [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'].map((directory) => join(directory, name)).find(isExecutable),
+    find: () =>
+      [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'].map((directory) => join(directory, name)).find(isExecutable),
   };
 }
 

@@ -129,7 +129,10 @@ class Core {
     const limitBytes = over === 'tcp' ? 0xffff : Math.max(UDP_LIMIT_BYTES, request.additional.find(({ type }) => type === TYPE.OPT)?.class ?? 0);
     const encoded = this.#encode(reply, signature);
     if (encoded.length <= limitBytes) return encoded;
-    return this.#encode({ ...reply, truncated: true, answer: [], authority: [], additional: reply.additional.filter(({ type }) => type === TYPE.OPT) }, signature);
+    return this.#encode(
+      { ...reply, truncated: true, answer: [], authority: [], additional: reply.additional.filter(({ type }) => type === TYPE.OPT) },
+      signature,
+    );
   }
 
   #answer(request: Message, signature: Checked): Message {
@@ -168,7 +171,8 @@ class Core {
     if (signature.outcome === 'unsigned') return bytes;
     if (signature.outcome === 'good') return sign(bytes, key, Date.now(), signature.tsig.mac).bytes;
     // A wrong time comes under a right signature, so its refusal is signed and tells our time: RFC 8945, 5.3.2.
-    if (signature.error === RCODE.BADTIME) return sign(bytes, key, signature.tsig.timeSeconds * 1000, signature.tsig.mac, RCODE.BADTIME, encodeTime(Math.floor(Date.now() / 1000))).bytes;
+    if (signature.error === RCODE.BADTIME)
+      return sign(bytes, key, signature.tsig.timeSeconds * 1000, signature.tsig.mac, RCODE.BADTIME, encodeTime(Math.floor(Date.now() / 1000))).bytes;
     return markUnsigned(bytes, signature.tsig, signature.error);
   }
 }

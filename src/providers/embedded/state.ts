@@ -13,7 +13,8 @@ export function loadZone(file: string, origin: string): Zone | undefined {
     throw error;
   }
   const lines = text.split('\n').filter((line) => line !== '');
-  if (lines[0]?.startsWith(`${origin} `) !== true) throw new UnderstudyError('BadInput', `${file} holds no records of zone ${origin}: give it its own state file`, { file });
+  if (lines[0]?.startsWith(`${origin} `) !== true)
+    throw new UnderstudyError('BadInput', `${file} holds no records of zone ${origin}: give it its own state file`, { file });
   return makeZone(origin, lines);
 }
 

@@ -51,10 +51,13 @@ function checkUpdates(zone: Zone, updates: readonly ResourceRecord[]): number {
   for (const { name, type, class: klass, ttl, rdata } of updates) {
     if (!zone.holds(name)) return RCODE.NOTZONE;
     const wellFormed =
-      klass === CLASS.IN ? !isMeta(type) && rdata.length > 0
-      : klass === CLASS.ANY ? ttl === 0 && rdata.length === 0 && (type === TYPE.ANY || !isMeta(type))
-      : klass === CLASS.NONE ? ttl === 0 && !isMeta(type)
-      : false;
+      klass === CLASS.IN
+        ? !isMeta(type) && rdata.length > 0
+        : klass === CLASS.ANY
+          ? ttl === 0 && rdata.length === 0 && (type === TYPE.ANY || !isMeta(type))
+          : klass === CLASS.NONE
+            ? ttl === 0 && !isMeta(type)
+            : false;
     if (!wellFormed) return RCODE.FORMERR;
   }
   return RCODE.NOERROR;
@@ -96,7 +99,7 @@ function add(sets: Map<number, RecordSet>, { type, ttl, rdata }: ResourceRecord)
 
 /** The zone's own SOA and NS are never deleted as a whole. */
 function removeSets(sets: Map<number, RecordSet>, type: number, atOrigin: boolean): void {
-  for (const present of [...sets.keys()]) {
+  for (const present of sets.keys()) {
     const kept = atOrigin && (present === TYPE.SOA || present === TYPE.NS);
     if (!kept && (type === TYPE.ANY || type === present)) sets.delete(present);
   }

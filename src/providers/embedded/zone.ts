@@ -54,7 +54,11 @@ export class Zone {
 
   /** As lines of a zone file, the SOA first. */
   lines(): string[] {
-    const all = [...this.#names].flatMap(([name, sets]) => [...sets].flatMap(([type, set]) => set.values.map((rdata) => ({ soa: type === TYPE.SOA, line: `${name} ${set.ttl} ${typeName(type)} ${rdataToText(type, rdata)}` }))));
+    const all = [...this.#names].flatMap(([name, sets]) =>
+      [...sets].flatMap(([type, set]) =>
+        set.values.map((rdata) => ({ soa: type === TYPE.SOA, line: `${name} ${set.ttl} ${typeName(type)} ${rdataToText(type, rdata)}` })),
+      ),
+    );
     return [...all.filter(({ soa }) => soa), ...all.filter(({ soa }) => !soa)].map(({ line }) => line);
   }
 }
@@ -80,7 +84,8 @@ export function makeZone(origin: string, lines: readonly string[]): Zone {
   const given = lines.some((line) => /\sSOA\s/.test(line));
   for (const line of given ? lines : [...own, ...lines]) {
     const { name, ttl, type, rdata } = readLine(line);
-    if (name !== origin && !name.endsWith(`.${origin}`)) throw new UnderstudyError('BadInput', `the record ${JSON.stringify(line)} does not lie in zone ${origin}`, { line });
+    if (name !== origin && !name.endsWith(`.${origin}`))
+      throw new UnderstudyError('BadInput', `the record ${JSON.stringify(line)} does not lie in zone ${origin}`, { line });
     const sets = names.get(name) ?? new Map<number, RecordSet>();
     sets.set(type, { ttl, values: [...(sets.get(type)?.values ?? []), rdata] });
     names.set(name, sets);
@@ -89,7 +94,13 @@ export function makeZone(origin: string, lines: readonly string[]): Zone {
 }
 
 function readLine(line: string): { name: string; ttl: number; type: number; rdata: Buffer } {
-  const bad = (why: string, cause?: unknown): UnderstudyError => new UnderstudyError('BadInput', `the record ${JSON.stringify(line)} cannot be read (${why}); one looks like "pg-a.understudy.test. 1 A 127.0.0.1"`, { line }, cause);
+  const bad = (why: string, cause?: unknown): UnderstudyError =>
+    new UnderstudyError(
+      'BadInput',
+      `the record ${JSON.stringify(line)} cannot be read (${why}); one looks like "pg-a.understudy.test. 1 A 127.0.0.1"`,
+      { line },
+      cause,
+    );
   const parts = /^(\S+)\s+(\d+)\s+(?:IN\s+)?([A-Za-z0-9]+)\s+(.*)$/.exec(line.trim());
   if (parts === null) throw bad('name, TTL, type and value are needed');
   const [, name, ttl, typeText, value] = parts;

@@ -17,8 +17,20 @@ export function query(server: HostPort, name: string, type: number, key: TsigKey
   return ask(server, message({ id: randomInt(0x10000), opcode: OPCODE.QUERY, question: [{ name, type, class: CLASS.IN }] }), key, limits);
 }
 
-export function update(server: HostPort, zone: { name: string; type: number }, prerequisites: readonly ResourceRecord[], updates: readonly ResourceRecord[], key: TsigKey, limits: Limits): Promise<Reply> {
-  return ask(server, message({ id: randomInt(0x10000), opcode: OPCODE.UPDATE, question: [{ ...zone, class: CLASS.IN }], answer: prerequisites, authority: updates }), key, limits);
+export function update(
+  server: HostPort,
+  zone: { name: string; type: number },
+  prerequisites: readonly ResourceRecord[],
+  updates: readonly ResourceRecord[],
+  key: TsigKey,
+  limits: Limits,
+): Promise<Reply> {
+  return ask(
+    server,
+    message({ id: randomInt(0x10000), opcode: OPCODE.UPDATE, question: [{ ...zone, class: CLASS.IN }], answer: prerequisites, authority: updates }),
+    key,
+    limits,
+  );
 }
 
 interface Read {
@@ -76,8 +88,10 @@ function distrustOf({ bytes, reply }: Read, key: TsigKey, mac: Buffer | undefine
     if (failure instanceof FormatError) return { outcome: 'key-refused', words: `answered ${rcode} with a signature that cannot be read: ${failure.message}` };
     throw failure;
   }
-  if (told?.error === RCODE.BADTIME) return { outcome: 'key-refused', words: `refused the signature by key ${key.name} (BADTIME): ${sayClock(told.other)}; set both clocks by NTP` };
-  if (told !== undefined && told.error !== 0) return { outcome: 'key-refused', words: `refused key ${key.name} (${rcodeName(told.error)}): compare name, algorithm and secret with the server's` };
+  if (told?.error === RCODE.BADTIME)
+    return { outcome: 'key-refused', words: `refused the signature by key ${key.name} (BADTIME): ${sayClock(told.other)}; set both clocks by NTP` };
+  if (told !== undefined && told.error !== 0)
+    return { outcome: 'key-refused', words: `refused key ${key.name} (${rcodeName(told.error)}): compare name, algorithm and secret with the server's` };
   if (checked.outcome === 'good') return undefined;
   if (checked.outcome === 'bad') return { outcome: 'key-refused', words: `answered ${rcode}, which is not believed: ${checked.words}` };
   switch (reply.rcode) {

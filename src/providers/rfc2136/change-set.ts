@@ -17,7 +17,11 @@ export function makeChangeSet(seen: Seen, wanted: OwnedRecord): ChangeSet {
   return {
     prerequisites: [...asSeen(record, seen.values, wanted.type === 'CNAME'), ...asSeen(marker, seen.marker, false)],
     updates: [
-      ...replace(record, wanted.ttlSeconds, wanted.values.map((value) => textToRdata(record.type, value))),
+      ...replace(
+        record,
+        wanted.ttlSeconds,
+        wanted.values.map((value) => textToRdata(record.type, value)),
+      ),
       ...replace(marker, wanted.ttlSeconds, [markerRdata(wanted)]),
     ],
   };

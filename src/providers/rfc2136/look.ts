@@ -33,7 +33,12 @@ export async function look(server: HostPort, name: string, type: RecordType, key
 
 function judge(name: string, type: RecordType, values: Set, marker: Set): Seen {
   const sets = { values: values.records, marker: marker.records };
-  if (values.alias !== undefined) return { outcome: 'seen', found: { state: 'unowned', values: [`CNAME ${rdataToText(TYPE.CNAME, values.alias.rdata)}`], ttlSeconds: values.alias.ttl }, ...sets };
+  if (values.alias !== undefined)
+    return {
+      outcome: 'seen',
+      found: { state: 'unowned', values: [`CNAME ${rdataToText(TYPE.CNAME, values.alias.rdata)}`], ttlSeconds: values.alias.ttl },
+      ...sets,
+    };
   const texts = values.records.map(({ rdata }) => rdataToText(TYPE[type], rdata)).sort();
   const ttlSeconds = values.records[0]?.ttl ?? 0;
   const owner = readMarker(marker.records);

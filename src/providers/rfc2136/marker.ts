@@ -17,7 +17,8 @@ export interface Marker {
 /** @throws UnderstudyError `BadInput` where the owner does not fit */
 export function markerRdata({ owner, epoch }: Pick<OwnedRecord, 'owner' | 'epoch'>): Buffer {
   const text = `v=1 owner=${owner.split('/').map(encodeURIComponent).join('/')} epoch=${epoch}`;
-  if (owner === '' || text.length > 255) throw new UnderstudyError('BadInput', `the owner ${JSON.stringify(owner)} does not fit in a marker of 255 characters`, { owner });
+  if (owner === '' || text.length > 255)
+    throw new UnderstudyError('BadInput', `the owner ${JSON.stringify(owner)} does not fit in a marker of 255 characters`, { owner });
   if (!Number.isSafeInteger(epoch) || epoch < 0) throw new UnderstudyError('BadInput', `${epoch} is no epoch`, { epoch });
   return txtData([text]);
 }

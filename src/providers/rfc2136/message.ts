@@ -35,7 +35,23 @@ export interface ResourceRecord {
 }
 
 export const OPCODE = { QUERY: 0, UPDATE: 5 } as const;
-export const RCODE = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, YXDOMAIN: 6, YXRRSET: 7, NXRRSET: 8, NOTAUTH: 9, NOTZONE: 10, BADSIG: 16, BADKEY: 17, BADTIME: 18, BADTRUNC: 22 } as const;
+export const RCODE = {
+  NOERROR: 0,
+  FORMERR: 1,
+  SERVFAIL: 2,
+  NXDOMAIN: 3,
+  NOTIMP: 4,
+  REFUSED: 5,
+  YXDOMAIN: 6,
+  YXRRSET: 7,
+  NXRRSET: 8,
+  NOTAUTH: 9,
+  NOTZONE: 10,
+  BADSIG: 16,
+  BADKEY: 17,
+  BADTIME: 18,
+  BADTRUNC: 22,
+} as const;
 
 const RCODE_NAMES = new Map<number, string>(Object.entries(RCODE).map(([name, number]) => [number, name]));
 export const rcodeName = (rcode: number): string => RCODE_NAMES.get(rcode) ?? `RCODE${rcode}`;
@@ -45,7 +61,18 @@ export const UDP_LIMIT_BYTES = 512;
 
 /** What most messages have in common; the rest is given. */
 export function message(given: Partial<Message> & Pick<Message, 'id' | 'opcode'>): Message {
-  return { response: false, authoritative: false, truncated: false, recursionDesired: false, rcode: 0, question: [], answer: [], authority: [], additional: [], ...given };
+  return {
+    response: false,
+    authoritative: false,
+    truncated: false,
+    recursionDesired: false,
+    rcode: 0,
+    question: [],
+    answer: [],
+    authority: [],
+    additional: [],
+    ...given,
+  };
 }
 
 /** Names that stand in the message already are written as pointers to it. The signature is not encoded: `sign` adds it. */
@@ -138,7 +165,12 @@ function decode(bytes: Buffer): Message {
       lastAt = offset;
       const { name, length } = decodeName(bytes, offset);
       offset += length;
-      const [type, klass, ttl, size] = [bytes.readUInt16BE(offset), bytes.readUInt16BE(offset + 2), bytes.readUInt32BE(offset + 4), bytes.readUInt16BE(offset + 8)];
+      const [type, klass, ttl, size] = [
+        bytes.readUInt16BE(offset),
+        bytes.readUInt16BE(offset + 2),
+        bytes.readUInt32BE(offset + 4),
+        bytes.readUInt16BE(offset + 8),
+      ];
       offset += 10;
       if (offset + size > bytes.length) throw new FormatError('a record runs past the end of its message');
       records.push({ name, type, class: klass, ttl, rdata: readRdata(type, bytes, offset, size) });
@@ -150,7 +182,8 @@ function decode(bytes: Buffer): Message {
   const last = additional.at(-1);
   const signed = last?.type === TYPE.TSIG && last.class === CLASS.ANY;
   if (signed) additional.pop();
-  if ([...answer, ...authority, ...additional].some((record) => record.type === TYPE.TSIG)) throw new FormatError('a signature that is not the last record: RFC 8945, 5.1');
+  if ([...answer, ...authority, ...additional].some((record) => record.type === TYPE.TSIG))
+    throw new FormatError('a signature that is not the last record: RFC 8945, 5.1');
   return {
     id: bytes.readUInt16BE(0),
     response: (flags & 0x8000) !== 0,

@@ -29,7 +29,8 @@ export const typeName = (type: number): string => NAMES.get(type) ?? `TYPE${type
 /** A name as it stands in a message, uncompressed and in the case given. */
 export function encodeName(name: string): Buffer {
   const text = name.replace(/\.$/, '');
-  if (text !== '' && (text.length > 253 || text.split('.').some((label) => label === '' || Buffer.byteLength(label) > 63))) throw new FormatError(`not a DNS name: ${JSON.stringify(name)}`);
+  if (text !== '' && (text.length > 253 || text.split('.').some((label) => label === '' || Buffer.byteLength(label) > 63)))
+    throw new FormatError(`not a DNS name: ${JSON.stringify(name)}`);
   // Its encoder makes two bytes of the root.
   return text === '' ? Buffer.alloc(1) : parts.name.encode(text);
 }
@@ -54,11 +55,14 @@ export function readRdata(type: number, message: Buffer, offset: number, length:
   return encodeData(type, lowered(parts.record(typeName(type)).decode(message, offset - 2)));
 }
 
-const holdsNames = (type: number): boolean => type === TYPE.NS || type === TYPE.CNAME || type === TYPE.SOA || type === TYPE.PTR || type === TYPE.MX || type === TYPE.SRV;
+const holdsNames = (type: number): boolean =>
+  type === TYPE.NS || type === TYPE.CNAME || type === TYPE.SOA || type === TYPE.PTR || type === TYPE.MX || type === TYPE.SRV;
 
 function lowered(data: unknown): unknown {
   if (typeof data === 'string') return data.toLowerCase();
-  return Object.fromEntries(Object.entries(data as Record<string, unknown>).map(([key, value]) => [key, typeof value === 'string' ? value.toLowerCase() : value]));
+  return Object.fromEntries(
+    Object.entries(data as Record<string, unknown>).map(([key, value]) => [key, typeof value === 'string' ? value.toLowerCase() : value]),
+  );
 }
 
 /** Its encoders put the length first, which is ours to write. */
@@ -132,7 +136,15 @@ export function textToRdata(type: number, text: string): Buffer {
     case TYPE.MX:
       return encodeData(type, { preference: number(0), exchange: name(1) });
     case TYPE.SOA:
-      return encodeData(type, { mname: name(0), rname: name(1), serial: number(2), refresh: number(3), retry: number(4), expire: number(5), minimum: number(6) });
+      return encodeData(type, {
+        mname: name(0),
+        rname: name(1),
+        serial: number(2),
+        refresh: number(3),
+        retry: number(4),
+        expire: number(5),
+        minimum: number(6),
+      });
     default: {
       const generic = /^\\# (\d+) ([0-9a-f]*)$/i.exec(text.trim());
       if (generic === null) throw new FormatError(`not ${typeName(type)} data: ${text}`);
@@ -166,9 +178,12 @@ export function txtStrings(rdata: Buffer): string[] {
   return strings;
 }
 
-const quote = (text: string): string => `"${text.replace(/["\\]/g, '\\$&').replace(/[^ -~]/g, (byte) => `\\${byte.charCodeAt(0).toString().padStart(3, '0')}`)}"`;
+const quote = (text: string): string =>
+  `"${text.replace(/["\\]/g, '\\$&').replace(/[^ -~]/g, (byte) => `\\${byte.charCodeAt(0).toString().padStart(3, '0')}`)}"`;
 
 function unquote(text: string): string[] {
   const strings = [...text.matchAll(/"((?:[^"\\]|\\.)*)"|([^\s"]+)/g)].map((match) => match[1] ?? match[2] ?? '');
-  return strings.map((string) => string.replace(/\\(\d{3})|\\(.)/g, (_whole, code: string | undefined, char: string) => (code === undefined ? char : String.fromCharCode(Number(code)))));
+  return strings.map((string) =>
+    string.replace(/\\(\d{3})|\\(.)/g, (_whole, code: string | undefined, char: string) => (code === undefined ? char : String.fromCharCode(Number(code)))),
+  );
 }

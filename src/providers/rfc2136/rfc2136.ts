@@ -53,11 +53,16 @@ export class Rfc2136Provider implements RecordProvider {
       else raced = last !== undefined;
       const change = decideChange(seen.found, wanted, raced);
       if (change.change === 'already') return { outcome: 'already', record: wanted };
-      if (change.change === 'lost-race' || change.change === 'foreign-owner') return { outcome: change.change, found: seen.found, words: `${wanted.name} ${wanted.type}: ${change.words}` };
+      if (change.change === 'lost-race' || change.change === 'foreign-owner')
+        return { outcome: change.change, found: seen.found, words: `${wanted.name} ${wanted.type}: ${change.words}` };
       const sent = await this.#send(seen, wanted, key, limits);
       if (sent.outcome === 'applied') return { outcome: 'applied', record: wanted };
       if (sent.outcome !== 'changed-meanwhile') return sent;
-      if (contradictions >= MOST_CONTRADICTIONS) return { outcome: 'refused', words: `${sayServer(this.#config.server)} answered ${sent.rcode} to the update of ${wanted.name} ${wanted.type}, though it shows what the update asks for: another type may stand at that name` };
+      if (contradictions >= MOST_CONTRADICTIONS)
+        return {
+          outcome: 'refused',
+          words: `${sayServer(this.#config.server)} answered ${sent.rcode} to the update of ${wanted.name} ${wanted.type}, though it shows what the update asks for: another type may stand at that name`,
+        };
       last = seen;
     }
   }
@@ -67,7 +72,10 @@ export class Rfc2136Provider implements RecordProvider {
     const [key, limits] = [await this.#key(), this.#limits(signal)];
     const { server, secondaries } = this.#config;
     // A secondary serves the public and need not know our key.
-    const looks = [this.#look(wanted.name, wanted.type, key, limits), ...secondaries.map((secondary) => look(secondary, wanted.name, wanted.type, undefined, limits))];
+    const looks = [
+      this.#look(wanted.name, wanted.type, key, limits),
+      ...secondaries.map((secondary) => look(secondary, wanted.name, wanted.type, undefined, limits)),
+    ];
     const servers = [server, ...secondaries].map(sayServer);
     const answers = (await Promise.all(looks)).map((seen, index) => judge(seen, wanted, servers[index]!));
     const trouble = answers.find((answer): answer is Trouble => answer.outcome !== 'verified' && answer.outcome !== 'not-yet');
@@ -92,10 +100,18 @@ export class Rfc2136Provider implements RecordProvider {
     if (plain.outcome !== 'answer') return trouble;
     const { reply } = plain;
     if (reply.authoritative && reply.answer.some((record) => record.type === TYPE.SOA && record.name.toLowerCase() === this.#zone)) return trouble;
-    return { outcome: 'refused', words: `${trouble.words}; asked without a key it shows no zone ${this.#zone} (${rcodeName(reply.rcode)}): it does not hold that zone, or answers nobody without a key that it knows` };
+    return {
+      outcome: 'refused',
+      words: `${trouble.words}; asked without a key it shows no zone ${this.#zone} (${rcodeName(reply.rcode)}): it does not hold that zone, or answers nobody without a key that it knows`,
+    };
   }
 
-  async #send(seen: Seen, wanted: OwnedRecord, key: TsigKey, limits: Limits): Promise<{ outcome: 'applied' } | { outcome: 'changed-meanwhile'; rcode: string } | Trouble> {
+  async #send(
+    seen: Seen,
+    wanted: OwnedRecord,
+    key: TsigKey,
+    limits: Limits,
+  ): Promise<{ outcome: 'applied' } | { outcome: 'changed-meanwhile'; rcode: string } | Trouble> {
     const { prerequisites, updates } = makeChangeSet(seen, wanted);
     const answer = await update(this.#config.server, { name: this.#zone, type: TYPE.SOA }, prerequisites, updates, key, limits);
     if (answer.outcome !== 'answer') return this.#explain(answer, limits);
@@ -109,7 +125,10 @@ export class Rfc2136Provider implements RecordProvider {
       case RCODE.YXDOMAIN:
         return { outcome: 'changed-meanwhile', rcode };
       default:
-        return { outcome: 'refused', words: `${sayServer(this.#config.server)} answered ${rcode} to the update of ${wanted.name} ${wanted.type} in zone ${this.#zone}` };
+        return {
+          outcome: 'refused',
+          words: `${sayServer(this.#config.server)} answered ${rcode} to the update of ${wanted.name} ${wanted.type} in zone ${this.#zone}`,
+        };
     }
   }
 
@@ -117,15 +136,20 @@ export class Rfc2136Provider implements RecordProvider {
     const wanted = normaliseRecord(raw);
     this.#nameHere(wanted.name);
     if (wanted.values.length === 0) throw new UnderstudyError('BadInput', `${wanted.name} ${wanted.type} has no value to publish`, { name: wanted.name });
-    if (wanted.type === 'CNAME' && wanted.values.length > 1) throw new UnderstudyError('BadInput', `${wanted.name} CNAME has ${wanted.values.length} values; a CNAME has one`, { name: wanted.name });
-    if (!Number.isInteger(wanted.ttlSeconds) || wanted.ttlSeconds < 0 || wanted.ttlSeconds > 0x7fffffff) throw new UnderstudyError('BadInput', `${wanted.ttlSeconds} is no TTL in seconds`, { name: wanted.name });
+    if (wanted.type === 'CNAME' && wanted.values.length > 1)
+      throw new UnderstudyError('BadInput', `${wanted.name} CNAME has ${wanted.values.length} values; a CNAME has one`, { name: wanted.name });
+    if (!Number.isInteger(wanted.ttlSeconds) || wanted.ttlSeconds < 0 || wanted.ttlSeconds > 0x7fffffff)
+      throw new UnderstudyError('BadInput', `${wanted.ttlSeconds} is no TTL in seconds`, { name: wanted.name });
     return wanted;
   }
 
   #nameHere(raw: string): string {
     const name = normaliseName(raw);
     if (name === this.#zone || name.endsWith(`.${this.#zone}`)) return name;
-    throw new UnderstudyError('BadInput', `${name} does not lie in the provider's zone ${this.#zone}: name another provider for that record`, { name, zone: this.#zone });
+    throw new UnderstudyError('BadInput', `${name} does not lie in the provider's zone ${this.#zone}: name another provider for that record`, {
+      name,
+      zone: this.#zone,
+    });
   }
 
   /** Read each time, so that a changed secret needs no restart. */
@@ -142,11 +166,17 @@ export class Rfc2136Provider implements RecordProvider {
 function judge(seen: Seen | Trouble, wanted: OwnedRecord, server: string): Verified {
   if (seen.outcome !== 'seen') return seen;
   const { found } = seen;
-  const difference = found.state === 'owned' ? differenceOf(found.record, wanted) : found.state === 'absent' ? 'nothing is there' : `${found.values.join(', ')} is there without a marker`;
+  const difference =
+    found.state === 'owned'
+      ? differenceOf(found.record, wanted)
+      : found.state === 'absent'
+        ? 'nothing is there'
+        : `${found.values.join(', ')} is there without a marker`;
   return difference === undefined ? { outcome: 'verified', servers: [server] } : { outcome: 'not-yet', words: `${server}: ${difference}` };
 }
 
 function sameSets(a: Seen, b: Seen): boolean {
-  const text = ({ values, marker, found }: Seen): string => JSON.stringify([found, ...[values, marker].map((set) => set.map(({ rdata }) => rdata.toString('hex')).sort())]);
+  const text = ({ values, marker, found }: Seen): string =>
+    JSON.stringify([found, ...[values, marker].map((set) => set.map(({ rdata }) => rdata.toString('hex')).sort())]);
   return text(a) === text(b);
 }

@@ -39,7 +39,8 @@ export type Checked =
 /** @throws UnderstudyError `ConfigInvalid` where the secret is not Base64; the message does not hold it */
 export function makeKey(name: string, algorithm: TsigAlgorithm, secretBase64: string): TsigKey {
   const text = secretBase64.trim();
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw new UnderstudyError('ConfigInvalid', `the secret of TSIG key ${name} is not Base64, as tsig-keygen and keymgr print it`, { key: name });
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text))
+    throw new UnderstudyError('ConfigInvalid', `the secret of TSIG key ${name} is not Base64, as tsig-keygen and keymgr print it`, { key: name });
   return { name: canonical(name), algorithm, secret: Buffer.from(text, 'base64') };
 }
 
@@ -50,8 +51,24 @@ const canonical = (name: string): string => `${name.toLowerCase().replace(/\.$/,
  *
  * @param requestMac a reply's signature covers that of its request, so that it cannot be put to another
  */
-export function sign(bytes: Buffer, key: TsigKey, nowMs: number, requestMac?: Buffer, error: number = 0, other: Buffer = Buffer.alloc(0)): { bytes: Buffer; mac: Buffer } {
-  const unsigned: Tsig = { keyName: key.name, algorithm: `${key.algorithm}.`, timeSeconds: Math.floor(nowMs / 1000), fudgeSeconds: FUDGE_SECONDS, mac: Buffer.alloc(0), originalId: bytes.readUInt16BE(0), error, other };
+export function sign(
+  bytes: Buffer,
+  key: TsigKey,
+  nowMs: number,
+  requestMac?: Buffer,
+  error: number = 0,
+  other: Buffer = Buffer.alloc(0),
+): { bytes: Buffer; mac: Buffer } {
+  const unsigned: Tsig = {
+    keyName: key.name,
+    algorithm: `${key.algorithm}.`,
+    timeSeconds: Math.floor(nowMs / 1000),
+    fudgeSeconds: FUDGE_SECONDS,
+    mac: Buffer.alloc(0),
+    originalId: bytes.readUInt16BE(0),
+    error,
+    other,
+  };
   const mac = digest(bytes, key, unsigned, requestMac);
   return { bytes: append(bytes, { ...unsigned, mac }), mac };
 }
@@ -66,7 +83,8 @@ export function check(bytes: Buffer, message: Message, key: TsigKey, nowMs: numb
   if (message.signature === undefined) return { outcome: 'unsigned' };
   const tsig = decodeTsig(message.signature.record);
   const bad = (error: number, words: string): Checked => ({ outcome: 'bad', error, tsig, words });
-  if (tsig.keyName !== key.name || tsig.algorithm !== `${key.algorithm}.`) return bad(RCODE.BADKEY, `signed with ${tsig.keyName} ${tsig.algorithm} instead of ${key.name} ${key.algorithm}`);
+  if (tsig.keyName !== key.name || tsig.algorithm !== `${key.algorithm}.`)
+    return bad(RCODE.BADKEY, `signed with ${tsig.keyName} ${tsig.algorithm} instead of ${key.name} ${key.algorithm}`);
   // What was signed: the message as it was before the signature was added.
   const signed = Buffer.from(bytes.subarray(0, message.signature.offset));
   signed.writeUInt16BE(tsig.originalId, 0);
@@ -97,8 +115,15 @@ function digest(bytes: Buffer, key: TsigKey, tsig: Tsig, requestMac: Buffer | un
 
 function append(bytes: Buffer, tsig: Tsig): Buffer {
   const rdata = Buffer.concat([
-    encodeName(tsig.algorithm), encodeTime(tsig.timeSeconds), uint16(tsig.fudgeSeconds), uint16(tsig.mac.length), tsig.mac,
-    uint16(tsig.originalId), uint16(tsig.error), uint16(tsig.other.length), tsig.other,
+    encodeName(tsig.algorithm),
+    encodeTime(tsig.timeSeconds),
+    uint16(tsig.fudgeSeconds),
+    uint16(tsig.mac.length),
+    tsig.mac,
+    uint16(tsig.originalId),
+    uint16(tsig.error),
+    uint16(tsig.other.length),
+    tsig.other,
   ]);
   const record = Buffer.concat([encodeName(tsig.keyName), uint16(TYPE.TSIG), uint16(CLASS.ANY), Buffer.alloc(4), uint16(rdata.length), rdata]);
   const whole = Buffer.concat([bytes, record]);
@@ -119,8 +144,14 @@ export function decodeTsig(record: ResourceRecord): Tsig {
     const otherEnd = otherAt + rdata.readUInt16BE(macEnd + 4);
     if (otherEnd !== rdata.length) throw new FormatError('a TSIG record of the wrong length');
     return {
-      keyName: canonical(record.name), algorithm: canonical(algorithm.name), timeSeconds: rdata.readUIntBE(time, 6), fudgeSeconds: rdata.readUInt16BE(time + 6),
-      mac: rdata.subarray(macAt, macEnd), originalId: rdata.readUInt16BE(macEnd), error: rdata.readUInt16BE(macEnd + 2), other: rdata.subarray(otherAt, otherEnd),
+      keyName: canonical(record.name),
+      algorithm: canonical(algorithm.name),
+      timeSeconds: rdata.readUIntBE(time, 6),
+      fudgeSeconds: rdata.readUInt16BE(time + 6),
+      mac: rdata.subarray(macAt, macEnd),
+      originalId: rdata.readUInt16BE(macEnd),
+      error: rdata.readUInt16BE(macEnd + 2),
+      other: rdata.subarray(otherAt, otherEnd),
     };
   } catch (cause) {
     if (cause instanceof FormatError) throw cause;
