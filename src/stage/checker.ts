@@ -22,7 +22,7 @@ export interface FaultMark {
 
 export interface FaultVerdict {
   readonly name: string;
-  /** From the fault to the first acknowledgement of another member; left out where there was none. */
+  /** From the fault to the first acknowledgement of the new primary, or of the old one started again; left out where there was none. */
   readonly firstWriteMs?: number;
   readonly newPort?: number;
   /** The longest time between two acknowledgements, from the last one before the fault to two seconds after the new primary's first. */
@@ -82,12 +82,13 @@ export function judgeFaults(faults: readonly FaultMark[], writes: readonly Ackno
   return faults.map((fault, index) => {
     const endNs = faults[index + 1]?.t0Ns ?? Number.POSITIVE_INFINITY;
     const lostHere = lost.filter((write) => whoLost(write, faults) === index).length;
-    const first = writes.find((write) => write.ns >= fault.t0Ns && write.ns < endNs && write.port !== fault.oldPort);
+    const after = writes.filter((write) => write.ns >= fault.t0Ns && write.ns < endNs);
+    const before = writes.findLast((write) => write.ns < fault.t0Ns);
+    const first = after.find((write) => write.port !== fault.oldPort) ?? firstAfterGap(before === undefined ? after : [before, ...after]);
     if (first === undefined) return { name: fault.name, lost: lostHere, lateAcknowledgements: 0 };
     // The new primary's first is the first that anybody saw: a pinned writer may have had it before the other found the name.
     const firstOfAll = all.find((write) => write.ns >= fault.t0Ns && write.ns < endNs && write.port !== fault.oldPort) ?? first;
-    const late = all.filter((write) => write.port === fault.oldPort && write.ns > firstOfAll.ns && write.ns < endNs).length;
-    const before = writes.findLast((write) => write.ns < fault.t0Ns);
+    const late = first.port === fault.oldPort ? 0 : all.filter((write) => write.port === fault.oldPort && write.ns > firstOfAll.ns && write.ns < endNs).length;
     const untilNs = Math.min(first.ns + AROUND_NS, endNs);
     const around = writes.filter((write) => write.ns >= (before?.ns ?? fault.t0Ns) && write.ns <= untilNs);
     const later = writes.filter((write) => write.ns >= untilNs && write.ns < endNs);
@@ -103,6 +104,19 @@ export function judgeFaults(faults: readonly FaultMark[], writes: readonly Ackno
       lateAcknowledgements: late,
     };
   });
+}
+
+/** Where the same member goes on, which was started again in its place: the write that ends the longest gap. */
+function firstAfterGap(writes: readonly Acknowledgement[]): Acknowledgement | undefined {
+  let found: Acknowledgement | undefined;
+  let longestNs = 0;
+  for (let i = 1; i < writes.length; i += 1) {
+    const [one, next] = [writes[i - 1], writes[i]];
+    if (one === undefined || next === undefined || next.ns - one.ns <= longestNs) continue;
+    longestNs = next.ns - one.ns;
+    found = next;
+  }
+  return found;
 }
 
 /** Which fault a lost write belongs to: the one that its server had fallen by already, else the one that came next. */

@@ -79,6 +79,12 @@ describe('the checker of faults', () => {
     expect(verdicts.map((verdict) => verdict.lost)).toEqual([2, 1]);
   });
 
+  it('measures the gap of a primary that was started again in its place, and calls none of its writes late', () => {
+    const again = Array.from({ length: 10 }, (_, i) => ack(100 + i, 900 + i * 10, 1));
+    const [verdict] = judgeFaults([fault], [...before, ack(50, 106, 1), ...again], [ack(1, 950, 1, 'pinned')], []);
+    expect(verdict).toMatchObject({ gapMs: 794, firstWriteMs: 795, newPort: 1, lateAcknowledgements: 0 });
+  });
+
   it('claims no gap where nobody else has ever answered', () => {
     const [verdict] = judgeFaults([fault], before, [], []);
     expect(verdict?.gapMs).toBeUndefined();
