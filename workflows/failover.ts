@@ -1,6 +1,6 @@
 import { allHandlersFinished, condition, getExternalWorkflowHandle, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import { ruleAfterPromotion } from '../src/decide/durability.ts';
-import { elect, recordElection, type Election, type ElectionInput } from '../src/decide/election.ts';
+import { elect, recordElection, type Answer, type Election, type ElectionInput } from '../src/decide/election.ts';
 import { restartInstead } from '../src/decide/loss.ts';
 import type { GroupSpec } from '../src/model/group.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
@@ -60,6 +60,7 @@ async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: Ap
   for (let round = 1; ; round += 1) {
     // Look.
     const { election, asked } = await hold(input, trying, round, log);
+    const old = asked.answers.find(({ member }) => member === input.before.primary);
     // Decide.
     if (trying.failed.length === 0) {
       const instead = restartInstead({ cause: input.cause.kind, fencedBy: input.fencedBy, election, restartsTried: input.restartsTried });
@@ -67,6 +68,9 @@ async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: Ap
     }
     if (election.outcome === 'nobody') {
       if (election.why.reason === 'primary-alive') return { outcome: 'primary-lives', words: election.words };
+      if (trying.failed.length === 0 && old !== undefined && mayGoOn(old, input.before.epoch)) {
+        return { outcome: 'restarted', words: `${input.before.primary} is in reach again, and its role is offered to it: ${election.words}` };
+      }
       show();
       if (!election.canWait || round >= ROUNDS) return { outcome: 'nobody-fit', words: election.words };
       await sleep(Math.min(FIRST_PAUSE_MS * 2 ** (round - 1), LONGEST_PAUSE_MS), { summary: `nobody is fit yet: ${election.words}` });
@@ -102,7 +106,8 @@ interface Trying {
 
 async function hold(input: FailoverInput, trying: Trying, round: number, log: IncidentLog): Promise<{ election: Election; asked: ElectionInput }> {
   const { spec, before } = input;
-  const names = spec.members.map(({ name }) => name).filter((name) => name !== before.primary && !trying.failed.includes(name));
+  // Where the first round has no answer to give, the old primary's return is the best one (protocol 3.5): from then on it is asked too.
+  const names = spec.members.map(({ name }) => name).filter((name) => (round > 1 || name !== before.primary) && !trying.failed.includes(name));
   const inspected = log.step('inspect');
   const answers = await askAll({ spec, epoch: trying.epoch, round: String(round), freeze: input.fencedBy === 'lease' ? 'when-quiet' : 'now', names });
   inspected('done', `${answers.filter((answer) => 'report' in answer).length} of ${names.length} answered`);
@@ -143,4 +148,9 @@ async function act(input: FailoverInput, trying: Trying, election: Extract<Elect
   const promotedWord = { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch, timeline, inForce: rule, electable: fit };
   await Promise.all([group.signal(messages.promoted, promotedWord), settleClients({ spec, owner: input.owner, primary: election.member, epoch: trying.epoch, log })]);
   return { outcome: 'done', primary: election.member, epoch: trying.epoch, timeline };
+}
+
+/** Whether the old primary's agent is there and its database could be opened again at its own epoch. */
+function mayGoOn(answer: Answer, epoch: number): boolean {
+  return 'report' in answer && answer.report.epoch <= epoch && answer.report.footprint.state === 'data' && !answer.report.footprint.standby;
 }

@@ -69,6 +69,8 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
       const promoteMs = performance.now() - startedMs;
       // A rewind of the others needs the new timeline in the control file; nobody waits for it here.
       void live.checkpoint().catch((error: unknown) => member.log.warn({ err: error }, 'checkpoint after promotion failed'));
+      // The role of this epoch has all of a fresh lease to arrive in.
+      await keeper.renewNow();
       return { outcome, timeline, lsn, quarantineMs: waitedMs, promoteMs, openedAtMs: Date.now() };
     });
   } catch (error) {

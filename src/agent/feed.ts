@@ -19,7 +19,8 @@ export class Feed {
 
   /** @param atMs the boot clock just after the look was answered */
   see(receiver: ReceiverState, atMs: number): void {
-    if (receiver.state === 'none') {
+    // A receiver that only tries to connect, again and again, has received nothing.
+    if (receiver.state !== 'streaming') {
       if (this.#present) this.#lastFedMs = atMs;
       this.#present = false;
       return;

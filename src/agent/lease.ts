@@ -51,6 +51,11 @@ export class LeaseKeeper {
     this.#timer = setInterval(() => void this.#renew(), renewEveryMs(this.#terms.leaseMs));
   }
 
+  /** One renewal out of turn. Where it is not acknowledged the deadline before it stands. */
+  async renewNow(): Promise<void> {
+    if (!this.#stopped) await this.#renew();
+  }
+
   /** No further renewal; the deadline that was bought stands. */
   stop(why: string): void {
     this.#stopped = true;
