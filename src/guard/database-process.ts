@@ -4,7 +4,10 @@ import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import type { LaunchSpec } from './messages.ts';
 import { LIFELINE, commandFor, type Host } from './namespace.ts';
-import { childrenOf, descriptorOf, holdersOf, isStopped } from './process-tree.ts';
+import { childrenOf, descriptorOf, hasEnded, holdersOf, identify, isStopped, type Identity } from './process-tree.ts';
+
+/** How often the last of the ending processes is looked for. */
+const ENDING_LOOK_MS = 1;
 
 export interface Ended {
   readonly code: number | null;
@@ -31,6 +34,9 @@ export class DatabaseProcess {
   #socket: string | undefined;
   #heard = '';
   #ended = false;
+  #killed = false;
+  /** Whose end is the end of all: process 1 of the namespace, or each process that we killed. */
+  #last: Identity[] = [];
 
   /** @throws Error of the system where its log cannot be opened; a command that cannot be run is told as `gone` */
   constructor(launch: LaunchSpec, host: Host, events: DatabaseEvents) {
@@ -54,8 +60,8 @@ export class DatabaseProcess {
       failure = error;
       if (this.#child.pid === undefined) this.#finish(null, null, failure);
     });
-    // `close` comes after both: the chain has exited and the last holder of the lifeline is gone.
-    this.#child.on('close', (code, signal) => this.#finish(code, signal, failure));
+    // `close` comes after both: the chain has exited and no process of the database holds the lifeline, nor its other files.
+    this.#child.on('close', (code, signal) => this.#finishWhenOver(code, signal, failure));
     this.#child.on('exit', () => {
       if (host.namespace === 'none') this.#killHolders();
     });
@@ -78,15 +84,23 @@ export class DatabaseProcess {
   /** SIGKILL to everything. In a namespace the kernel does it through process 1. */
   kill(): void {
     if (this.#ended) return;
+    this.#killed = true;
+    const { pid, exitCode, signalCode } = this.#child;
+    const runs = pid !== undefined && exitCode === null && signalCode === null;
     if (this.#reaper !== undefined) send(this.#reaper, 'SIGKILL');
-    if (this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null) send(this.#child.pid, 'SIGKILL');
+    // Left alone, `unshare` collects the reaper and ends; stopped, it could not.
+    if (runs && (this.#reaper === undefined || isStopped(pid))) send(pid, 'SIGKILL');
     if (this.#host.namespace === 'none') this.#killHolders();
   }
 
   /** Without a namespace the backends of a dead server live on until they look: each still holds the lifeline, and so is found. */
   #killHolders(): void {
     if (this.#socket === undefined) return;
-    for (const pid of holdersOf(LIFELINE, this.#socket)) send(pid, 'SIGKILL');
+    for (const pid of holdersOf(LIFELINE, this.#socket)) {
+      const identity = identify(pid);
+      if (identity !== undefined) this.#last.push(identity);
+      send(pid, 'SIGKILL');
+    }
   }
 
   #hear(text: string): void {
@@ -103,7 +117,11 @@ export class DatabaseProcess {
     const { pid } = this.#child;
     if (pid === undefined) return;
     if (this.#host.namespace === 'none') this.#socket = descriptorOf(pid, LIFELINE);
-    else this.#reaper = childrenOf(pid)[0];
+    else {
+      this.#reaper = childrenOf(pid)[0];
+      const identity = this.#reaper === undefined ? undefined : identify(this.#reaper);
+      if (identity !== undefined) this.#last = [identity];
+    }
     this.#lifeline?.write('go\n');
   }
 
@@ -112,11 +130,18 @@ export class DatabaseProcess {
     if (this.#pid !== undefined) this.#events.up(this.#pid);
   }
 
+  #finishWhenOver(code: number | null, signal: string | null, failure: Error | undefined): void {
+    if (this.#last.every(hasEnded)) this.#finish(code, signal, failure);
+    else setTimeout(() => this.#finishWhenOver(code, signal, failure), ENDING_LOOK_MS);
+  }
+
   #finish(code: number | null, signal: string | null, failure: Error | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#lifeline?.destroy();
-    this.#events.gone(describe(code, signal, failure));
+    // `unshare` cannot end itself by SIGKILL as its child did: it exits with 1.
+    const killed = this.#killed && this.#host.namespace !== 'none' && code === 1;
+    this.#events.gone(describe(killed ? null : code, killed ? 'SIGKILL' : signal, failure));
   }
 }
 

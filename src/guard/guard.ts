@@ -4,7 +4,7 @@ import { DatabaseProcess, type Ended } from './database-process.ts';
 import { extendLease, refuseStart, type Extension, type Held, type HeldLease } from './held-lease.ts';
 import type { KernelTimer } from './kernel-timer.ts';
 import type { DatabaseExit, GuardStatus, LaunchSpec } from './messages.ts';
-import type { Host } from './namespace.ts';
+import { isExecutable, type Host } from './namespace.ts';
 
 export type Log = (message: string, fields?: Record<string, unknown>) => void;
 
@@ -116,6 +116,10 @@ export class Guard {
     const mine = process.getuid?.();
     if (launch.user !== undefined && mine !== 0 && launch.user.uid !== mine) {
       return { ok: false, code: 'DatabaseFailed', why: `the database was not started: it is to run as user ${launch.user.uid}, and the guard runs as ${mine}, which may not change that` };
+    }
+    const [program = ''] = launch.command;
+    if (program.includes('/') && !isExecutable(program)) {
+      return { ok: false, code: 'DatabaseFailed', why: `the database was not started: ${program} is not there or may not be run` };
     }
     // Armed before there is anything to kill: no instant of the start is without the kernel's deadline.
     if (this.#lease !== null) this.#timer?.arm(this.#lease.deadlineMs);

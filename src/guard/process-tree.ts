@@ -25,6 +25,26 @@ export function isStopped(pid: number): boolean {
   return state === 'T' || state === 't';
 }
 
+/** One process for certain: a pid is given out again, but not with the same start. */
+export interface Identity {
+  readonly pid: number;
+  readonly started: string;
+}
+
+export function identify(pid: number): Identity | undefined {
+  const stat = statOf(pid);
+  return stat === undefined ? undefined : { pid, started: stat.started };
+}
+
+/**
+ * Whether it has ended; a zombie has. The first process of a pid namespace becomes one only after every other process in there has
+ * ended and was collected. @see pid_namespaces(7)
+ */
+export function hasEnded({ pid, started }: Identity): boolean {
+  const stat = statOf(pid);
+  return stat === undefined || stat.started !== started || stat.state === 'Z' || stat.state === 'X';
+}
+
 /** The processes whose descriptor `fd` is the same open file as `link` says, ourselves left out. */
 export function holdersOf(fd: number, link: string): number[] {
   return allPids().filter((pid) => pid !== process.pid && descriptorOf(pid, fd) === link);
@@ -42,11 +62,11 @@ function allPids(): number[] {
 }
 
 /** The name stands in brackets and may hold anything, so what follows is counted from the last one. @see proc(5), /proc/pid/stat */
-function statOf(pid: number): { state: string; parent: number; policy: number } | undefined {
+function statOf(pid: number): { state: string; parent: number; started: string; policy: number } | undefined {
   const text = whileThere(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
   if (text === undefined) return undefined;
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0] ?? '', parent: Number(fields[1]), policy: Number(fields[38]) };
+  return { state: fields[0] ?? '', parent: Number(fields[1]), started: fields[19] ?? '', policy: Number(fields[38]) };
 }
 
 const SCHED_FIFO = 1;
