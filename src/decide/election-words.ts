@@ -55,7 +55,7 @@ export function explainNobody(why: Nobody): string {
     case 'none-fit':
       return 'no member is fit to be promoted';
     case 'not-enough-answers':
-      return `${why.have} of the ${why.needed} answers needed to be sure of every acknowledged write are here; missing: ${why.missing.join(', ')}. Bring one of them back, or accept the loss`;
+      return `only ${why.have} of the ${why.needed} answers needed to be sure of every acknowledged write came; missing: ${why.missing.join(', ')}. Bring one of them back, or accept the loss`;
     case 'furthest-unfit':
       return `${why.ahead.join(', ')} may hold acknowledged writes that ${why.best}, the best candidate, has not, and cannot be promoted. Make it fit, or accept the loss`;
     case 'nothing-promised':

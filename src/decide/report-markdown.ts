@@ -32,7 +32,7 @@ function head(incident: Incident, facts: ReportFacts): string {
   return [
     `# ${kind} of ${incident.group}, epoch ${incident.epoch}`,
     '',
-    `**${capital(facts.outcomeWords)}.**`,
+    `**Outcome: ${escape(facts.outcomeWords)}.**`,
     '',
     table(
       ['', ''],
@@ -43,15 +43,23 @@ function head(incident: Incident, facts: ReportFacts): string {
         ['actor', actorWords(incident.actor)],
         ['before', `${before.primary}, epoch ${before.epoch}; ${explainRule(before.rule)}`],
         ["old primary's last word", last],
-        ['write gap', facts.writeGapMs === undefined ? 'not known: no first write was seen' : inWords(facts.writeGapMs)],
+        ['write gap', gapWords(incident, facts)],
         ['lost', incident.loss.words],
       ],
     ),
   ].join('\n');
 }
 
+/** The gap as the members saw it. Only the writers themselves can tell the whole of it. */
+function gapWords({ kind }: Incident, { writeGapMs }: ReportFacts): string {
+  if (writeGapMs === undefined) return 'not known: no first write was seen';
+  return kind === 'switchover'
+    ? `${span(writeGapMs)}, from the order to stop to the first write`
+    : `${span(writeGapMs)} since the cause was known; the old primary had stopped before that`;
+}
+
 function timesSection(facts: ReportFacts): string {
-  const at = (ms: number | undefined): string => (ms === undefined ? '-' : `${ms} ms`);
+  const at = (ms: number | undefined): string => (ms === undefined ? '-' : span(ms));
   const row = ['0 ms', at(facts.decidedMs), at(facts.promotedMs), at(facts.publishedMs), at(facts.verifiedMs), at(facts.firstWriteMs), at(facts.totalMs)];
   return `## Times\n\nSince the cause was known.\n\n${table(['detected', 'decided', 'promoted', 'published', 'verified', 'first write', 'all done'], [row])}`;
 }
@@ -81,7 +89,7 @@ function stepsSection({ steps, cause }: Incident): string {
     step.name,
     step.member ?? '',
     offset(step.startedAtMs - cause.knownAtMs),
-    step.endedAtMs === undefined ? '-' : inWords(step.endedAtMs - step.startedAtMs),
+    step.endedAtMs === undefined ? '-' : span(step.endedAtMs - step.startedAtMs),
     step.outcome,
     step.words ?? '',
   ]);
@@ -112,8 +120,15 @@ function recordsSection({ records, cause }: Incident): string {
   return `## Records\n\n${table(['record', 'provider', 'outcome', 'published', 'verified', 'attempts', ''], rows)}`;
 }
 
-function lossSection({ loss }: Incident): string {
-  const title = loss.kind === 'none' ? 'Nothing acknowledged was lost' : loss.kind === 'at-most' ? 'What may have been lost' : 'What was lost is not known';
+function lossSection({ loss, outcome }: Incident): string {
+  const title =
+    loss.kind === 'none'
+      ? outcome.outcome === 'done'
+        ? 'Nothing acknowledged was lost'
+        : 'Nobody was promoted, nothing was lost'
+      : loss.kind === 'at-most'
+        ? 'What may have been lost'
+        : 'What was lost is not known';
   return `## ${title}\n\n${capital(escape(loss.words))}.`;
 }
 
@@ -133,8 +148,13 @@ function label(step: Step): string {
   return `${step.name}${step.member === undefined ? '' : ` ${step.member}`}`.replaceAll(/[:,;#]/g, ' ');
 }
 
+/** In milliseconds as long as they can be compared at a glance. */
+function span(ms: number): string {
+  return ms < 100_000 ? `${ms} ms` : inWords(ms);
+}
+
 function offset(ms: number): string {
-  return ms < 0 ? `-${inWords(-ms)}` : inWords(ms);
+  return ms < 0 ? `-${span(-ms)}` : span(ms);
 }
 
 /** A Markdown table; what stands in a cell cannot break out of it. */

@@ -23,7 +23,7 @@ export interface ReportFacts {
   readonly firstWriteMs?: number;
   /** From the last instant at which the old primary may have taken writes, as far as it is known, to the first write: the gap as members saw it. */
   readonly writeGapMs?: number;
-  /** The last step's end. */
+  /** The last thing that happened. */
   readonly totalMs: number;
   readonly steps: readonly {
     readonly name: StepName;
@@ -47,7 +47,11 @@ export function summarise(incident: Incident): ReportFacts {
   const closing = incident.kind === 'switchover' ? since(incident.steps.find((step) => step.name === 'step-down')?.startedAtMs) : 0;
   const published = incident.records.length > 0 ? latest(incident.records.map((record) => record.publishedAtMs)) : lastDone('publish')?.endedAtMs;
   const verified = incident.records.length > 0 ? latest(incident.records.map((record) => record.verifiedAtMs)) : lastDone('verify')?.endedAtMs;
-  const ends = incident.steps.flatMap((step) => [step.startedAtMs, ...(step.endedAtMs === undefined ? [] : [step.endedAtMs])]);
+  const ends = [
+    ...incident.steps.flatMap((step) => [step.startedAtMs, step.endedAtMs]),
+    ...incident.elections.map((election) => election.atMs),
+    ...incident.records.flatMap((record) => [record.publishedAtMs, record.verifiedAtMs]),
+  ].filter((atMs) => atMs !== undefined);
   return {
     id: incident.id,
     group: incident.group,
@@ -94,9 +98,7 @@ export function outcomeWords(outcome: IncidentOutcome): string {
     case 'restarted':
       return `the old primary was started in place: ${outcome.words}`;
     case 'observed':
-      return outcome.wouldPromote === null
-        ? `observed only; nobody would have been promoted: ${outcome.words}`
-        : `observed only; would have failed over to ${outcome.wouldPromote}: ${outcome.words}`;
+      return `observed only: ${outcome.words}`;
     case 'not-approved':
       return `not approved: ${outcome.words}`;
     case 'refused':

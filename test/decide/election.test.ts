@@ -275,7 +275,7 @@ describe('elect', () => {
   it('names who is missing', () => {
     const result = elect(election({ answers: [frozen('pg-b'), silent('pg-c')] }));
     expect(result.words).toBe(
-      '1 of the 2 answers needed to be sure of every acknowledged write are here; missing: pg-c. Bring one of them back, or accept the loss',
+      'only 1 of the 2 answers needed to be sure of every acknowledged write came; missing: pg-c. Bring one of them back, or accept the loss',
     );
   });
 

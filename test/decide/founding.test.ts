@@ -24,7 +24,7 @@ const open = (name: string, more: Partial<MemberReport> = {}): Answer =>
 
 const preferC = group({ members: [member('pg-a'), member('pg-b'), member('pg-c', { priority: 9 })] });
 
-const table: [name: string, answers: Answer[], begin: string, words?: string, more?: { spec?: typeof preferC; without?: string[] }][] = [
+const table: [name: string, answers: Answer[], begin: string, words?: string | undefined, more?: { spec?: typeof preferC; without?: string[] }][] = [
   ['all empty: the highest priority makes the database', [empty('pg-a'), empty('pg-b'), empty('pg-c')], 'found pg-c 1', undefined, { spec: preferC }],
   ['all empty: among equals, the first name makes it', [empty('pg-c'), empty('pg-b'), empty('pg-a')], 'found pg-a 1'],
   ['I3: a silent member may hold the database, so nothing is made', [empty('pg-a'), silent('pg-b'), empty('pg-c')], 'wait', 'pg-b has not answered'],

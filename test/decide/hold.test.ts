@@ -6,7 +6,7 @@ import { policy } from './world.ts';
 const NOW = 1_800_000_000_000;
 const MIN = 60_000;
 
-const table: [name: string, more: Partial<HoldInput>, rule: string | false, untilMs?: number, words?: string][] = [
+const table: [name: string, more: Partial<HoldInput>, rule: string | false, untilMs?: number | undefined, words?: string][] = [
   ['the first failover of a group is never held', {}, false],
   [
     'I7: a second one inside minInterval waits, and says for how long',
