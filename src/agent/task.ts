@@ -43,15 +43,21 @@ export class TaskQueue {
 
   /** The next task, or undefined where none came in the poll's time. Throws what gRPC throws where the server cannot be reached. */
   async poll(signal: AbortSignal): Promise<Task | undefined> {
-    const answer = await this.#connection.withAbortSignal(signal, () =>
-      this.#connection.withDeadline(Date.now() + POLL_LIMIT_MS, () =>
-        this.#connection.workflowService.pollActivityTaskQueue({
-          namespace: this.#namespace,
-          taskQueue: { name: this.#queue },
-          identity: this.#identity,
-        }),
-      ),
-    );
+    // Temporal's client never takes its listener off a signal again: each poll gets one of its own.
+    const own = new AbortController();
+    const stop = (): void => own.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    const answer = await this.#connection
+      .withAbortSignal(own.signal, () =>
+        this.#connection.withDeadline(Date.now() + POLL_LIMIT_MS, () =>
+          this.#connection.workflowService.pollActivityTaskQueue({
+            namespace: this.#namespace,
+            taskQueue: { name: this.#queue },
+            identity: this.#identity,
+          }),
+        ),
+      )
+      .finally(() => signal.removeEventListener('abort', stop));
     if (answer.taskToken.length === 0) return undefined;
     const [input] = await decodeArrayFromPayloads(DATA_CONVERTER, answer.input?.payloads);
     const timeout = answer.heartbeatTimeout;
