@@ -4,9 +4,9 @@ import type { Rfc2136Config } from '../../src/model/config.ts';
 import type { OwnedRecord } from '../../src/model/record.ts';
 import { FakeProvider } from '../../src/providers/fake.ts';
 import { openProvider } from '../../src/providers/index.ts';
-import type { RecordProvider, Trouble } from '../../src/providers/provider.ts';
+import type { Applied, RecordProvider, Trouble } from '../../src/providers/provider.ts';
 import { query, update } from '../../src/providers/rfc2136/ask.ts';
-import { OPCODE } from '../../src/providers/rfc2136/message.ts';
+import { decodeMessage, OPCODE } from '../../src/providers/rfc2136/message.ts';
 import { CLASS, textToRdata, TYPE } from '../../src/providers/rfc2136/rdata.ts';
 import { makeKey } from '../../src/providers/rfc2136/tsig.ts';
 import { KEY, startBind, startEmbedded, startKnot, startPath, startPowerdns, ZONE } from '../support/dns-servers.ts';
@@ -97,6 +97,13 @@ function contract(stage: () => Stage): void {
     expect([...outcomes].filter((outcome) => outcome !== 'applied' && outcome !== 'lost-race')).toEqual([]);
     expect(applied.at(-1)).toMatchObject({ outcome: 'applied', record: { epoch: 20 } });
     expect(await open().verify({ ...record, epoch: 20, values: ['10.0.1.20'] }, never)).toMatchObject({ outcome: 'verified' });
+  });
+
+  it('20 writers of rising epochs with the same values leave the marker of the highest', async () => {
+    const record = wanted();
+    const epochs = Array.from({ length: 20 }, (_none, index) => 20 - index);
+    await Promise.all(epochs.map((epoch) => open().apply({ ...record, epoch }, never)));
+    expect(await open().verify({ ...record, epoch: 20 }, never)).toMatchObject({ outcome: 'verified' });
   });
 
   it('20 writers of one epoch with different values leave the values of one that was told "applied"', async () => {
@@ -259,6 +266,53 @@ function dnsContract(start: () => Promise<DnsServer>): void {
       code: 'BadInput',
       message: expect.stringContaining('zone'),
     });
+  });
+
+  const between: [name: string, theirs: Partial<OwnedRecord>, outcome: string][] = [
+    ['a higher epoch wins', { epoch: 6, values: ['10.0.0.6'] }, 'lost-race'],
+    ['a higher epoch with the same values wins', { epoch: 6 }, 'lost-race'],
+    ['the same epoch with other values wins', { values: ['10.0.0.6'] }, 'lost-race'],
+    ['the same epoch with the same values has done it already', {}, 'already'],
+    ['a lower epoch is replaced', { epoch: 4, values: ['10.0.0.4'] }, 'applied'],
+    ['I8: another owner is left as it is', { owner: 'default/billing', epoch: 1 }, 'foreign-owner'],
+  ];
+  for (const [name, theirs, outcome] of between) {
+    for (const epochBefore of [undefined, 3]) {
+      if (epochBefore !== undefined && theirs.owner !== undefined) continue;
+      it(`a write between our reading and ours, ${epochBefore === undefined ? 'both the first' : 'both a change'}: ${name}`, async () => {
+        const record = wanted({ epoch: 5 });
+        if (epochBefore !== undefined) await open().apply({ ...record, epoch: epochBefore }, never);
+        let write: Promise<Applied> | undefined;
+        // What was read is held up until the other write is done.
+        const path = await startPath('held-up', server.address, async (request, answer) => {
+          if (opcodeOf(request) === OPCODE.UPDATE) return answer;
+          write ??= open().apply({ ...record, ...theirs }, never);
+          expect(await write).toMatchObject({ outcome: 'applied' });
+          return answer;
+        });
+        expect(await open({ server: path.address }).apply(record, never)).toMatchObject({ outcome });
+        const left = outcome === 'applied' ? record : { ...record, ...theirs };
+        expect(await open().verify(left, never)).toMatchObject({ outcome: 'verified' });
+        await path.stop();
+      });
+    }
+  }
+
+  it('a record that is created between the question for it and the one for its marker is known as owned', async () => {
+    const record = wanted();
+    let created: Promise<Applied> | undefined;
+    const path = await startPath('torn', server.address, async (request, answer) => {
+      if (decodeMessage(request).question[0]?.type === TYPE.TXT) return answer;
+      if (created !== undefined) return (await created).outcome === 'applied' ? answer : undefined;
+      // The first answer is lost: it is asked for again when the record is there.
+      created = open().apply(record, never);
+      return undefined;
+    });
+    expect(await open({ server: path.address, timeoutMs: 2000 }).read(record.name, 'A', never)).toEqual({
+      outcome: 'found',
+      found: { state: 'owned', record },
+    });
+    await path.stop();
   });
 
   it('I5: a writer that dies between the write and its answer has written, and the next one hears "already"', async () => {

@@ -144,10 +144,10 @@ export async function freePort(): Promise<number> {
 /** A server that takes everything and answers nothing, over UDP and TCP. */
 export const startSilent = (): Promise<DnsServer> => startPath('silent', undefined, () => undefined);
 
-/**
- * A path to a server that may lose or spoil what it answers. `back` is given each request and its answer, and returns what goes on.
- */
-export async function startPath(kind: string, to: HostPort | undefined, back: (request: Buffer, answer: Buffer) => Buffer | undefined): Promise<DnsServer> {
+type Passed = Buffer | undefined | Promise<Buffer | undefined>;
+
+/** A path to a server that may lose, spoil or hold up what it answers. `back` is given each request and its answer, and returns what goes on. */
+export async function startPath(kind: string, to: HostPort | undefined, back: (request: Buffer, answer: Buffer) => Passed): Promise<DnsServer> {
   const tcp = createServer();
   tcp.listen(0, '127.0.0.1');
   await once(tcp, 'listening');
@@ -169,10 +169,7 @@ export async function startPath(kind: string, to: HostPort | undefined, back: (r
     if (to === undefined) return;
     const socket = createSocket('udp4');
     onward.add(socket);
-    socket.on('message', (answer) => {
-      const passed = back(request, answer);
-      if (passed !== undefined) udp.send(passed, from.port, from.address);
-    });
+    socket.on('message', (answer) => pass(back(request, answer), (passed) => udp.send(passed, from.port, from.address)));
     socket.send(request, to.port, to.host);
   });
   return {
@@ -186,14 +183,16 @@ export async function startPath(kind: string, to: HostPort | undefined, back: (r
   };
 }
 
-function passTcp(to: HostPort, request: Buffer, back: (answer: Buffer) => Buffer | undefined, client: Socket, sockets: Set<Socket>): void {
+function passTcp(to: HostPort, request: Buffer, back: (answer: Buffer) => Passed, client: Socket, sockets: Set<Socket>): void {
   const socket = connect(to.port, to.host, () => socket.write(frame(request)));
   sockets.add(socket);
   const replies = new Frames();
   socket.on('data', (chunk) => {
-    for (const answer of replies.push(chunk)) {
-      const passed = back(answer);
-      if (passed !== undefined) client.write(frame(passed));
-    }
+    for (const answer of replies.push(chunk)) pass(back(answer), (passed) => client.write(frame(passed)));
   });
+}
+
+/** What fails in `back` fails the test, as an unhandled rejection. */
+function pass(back: Passed, on: (answer: Buffer) => void): void {
+  void Promise.resolve(back).then((answer) => answer !== undefined && on(answer));
 }
