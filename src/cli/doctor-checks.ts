@@ -64,7 +64,7 @@ async function examineConfig(file: string, named: boolean): Promise<{ finding: F
   }
   const answer = checkConfig(text, file);
   if ('config' in answer) return { finding: { subject, verdict: 'ok', words: `${file}: ${Object.keys(answer.config.groups).join(', ')}` }, config: answer.config };
-  return { finding: { subject, verdict: 'bad', words: `${file} has ${answer.mistakes.length} mistakes`, next: `understudy validate ${file}` } };
+  return { finding: { subject, verdict: 'bad', words: `${file} has ${answer.mistakes.length === 1 ? 'one mistake' : `${answer.mistakes.length} mistakes`}`, next: `understudy validate ${file}` } };
 }
 
 /** Whether a program that is missing could be fetched; else why not. */

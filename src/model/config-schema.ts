@@ -68,7 +68,7 @@ const secret = (description: string) =>
   z
     .union(
       [
-        z.strictObject({ env: z.string('the name of an environment variable').regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable, without $') }),
+        z.strictObject({ env: z.string('the name of an environment variable').regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable, without $').meta({ description: 'The environment variable that holds the secret.' }) }),
         z.strictObject({ file: absolutePath('A file that holds the secret and nothing else; a final line break is no part of it.') }),
       ],
       SECRET_WORDS,
@@ -99,7 +99,7 @@ export const ProviderSchema = z
         secret: secret('The key, in base64.'),
       },
       'the key that signs updates: { name, algorithm, secret }',
-    ),
+    ).meta({ description: 'The key that signs updates.' }),
     timeout: duration({ min: '100ms', max: '30s' }, 'For each question and each update.').prefault('2s'),
   }, 'a provider: { type: rfc2136, server, zone, tsig }')
   .meta({ description: 'Where records are kept.' });

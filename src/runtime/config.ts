@@ -56,12 +56,17 @@ export function checkConfig(text: string, file: string): { config: Config } | { 
     ...(hint === undefined ? {} : { hint }),
     excerpt: places.excerpt(at),
   });
-  const mistakes: Mistake[] = [...doc.errors, ...doc.warnings].map((error) => {
+  const isBroken = !doc.errors.every(({ code }) => code === 'DUPLICATE_KEY');
+  const tabs = isBroken ? tabIndents(text) : [];
+  const mistakes: Mistake[] = tabs.map((offset) => mistake(places.at(offset), '', 'a tab indents here', 'YAML takes spaces only'));
+  for (const error of [...doc.errors, ...doc.warnings]) {
+    // What follows a tab is misread, line after line: only the tab is to blame.
+    if (tabs[0] !== undefined && error.pos[0] >= tabs[0]) continue;
     const known = YAML_WORDS[error.code];
-    return mistake(places.at(error.pos[0]), '', known?.words ?? error.message, known?.hint);
-  });
+    mistakes.push(mistake(places.at(error.pos[0]), '', known?.words ?? error.message, known?.hint));
+  }
   // A duplicate key leaves the rest readable; after any other error the text does not mean what it seems to.
-  if (doc.errors.every(({ code }) => code === 'DUPLICATE_KEY')) {
+  if (!isBroken) {
     const raw: unknown = doc.toJS() ?? {};
     const parsed = ConfigSchema.safeParse(raw);
     const findings: Finding[] = [...(parsed.success ? [] : findingsOf(parsed.error.issues, raw)), ...crossCheck(raw)];
@@ -73,9 +78,13 @@ export function checkConfig(text: string, file: string): { config: Config } | { 
 
 const YAML_WORDS: Readonly<Record<string, { words: string; hint?: string }>> = {
   DUPLICATE_KEY: { words: 'the key is written twice', hint: 'the second would replace the first: rename one, or join them' },
-  TAB_AS_INDENT: { words: 'a tab indents here', hint: 'YAML takes spaces only' },
   MULTIPLE_DOCS: { words: 'a second document begins here', hint: 'one file holds one document: remove the ---' },
 };
+
+/** Where a line's indentation has its first tab. */
+function tabIndents(text: string): number[] {
+  return [...text.matchAll(/^ *\t/gm)].map((match) => match.index + match[0].length - 1);
+}
 
 /** `groups.orders.records[0].name` */
 function printPath(where: Path): string {
