@@ -1,5 +1,5 @@
 import { NO_RULE } from '../model/group.ts';
-import type { CommitRule, Durability } from '../model/group.ts';
+import type { CommitRule, Durability, MemberSpec } from '../model/group.ts';
 
 export interface WantedRuleInput {
   readonly durability: Durability;
@@ -74,6 +74,21 @@ export function wantedRule({ durability, primary, following, previous, relaxed }
   const names = unique(following).filter((name) => name !== primary);
   if (names.length > 0) return { names, count: Math.min(Math.max(1, durability.confirm), names.length) };
   return relaxed ? NO_RULE : previous;
+}
+
+/**
+ * Which of the followers should confirm commits: those that an election may pick by itself. A commit that only a member of priority 0 has would
+ * stop every automatic failover. Where none but such members follow, they confirm all the same: better that a person must decide than
+ * that nothing is kept twice.
+ */
+export function mayConfirm(input: {
+  readonly members: readonly MemberSpec[];
+  readonly following: readonly string[];
+  readonly excluded: readonly string[];
+}): string[] {
+  const here = input.members.filter((member) => input.following.includes(member.name) && !input.excluded.includes(member.name));
+  const electable = here.filter((member) => member.priority > 0);
+  return (electable.length > 0 ? electable : here).map((member) => member.name).sort();
 }
 
 /**

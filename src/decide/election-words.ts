@@ -1,5 +1,7 @@
 import { assertNever } from '../model/assert-never.ts';
-import type { Nobody, Refusal } from './election.ts';
+import type { Verdict } from '../model/incident.ts';
+import { compareLsn, lagBytes } from '../model/lsn.ts';
+import type { ElectionInput, Fit, Nobody, Refusal } from './election.ts';
 
 /** The refusal as the incident's report words it, after the member's name. */
 export function explain(refusal: Refusal): string {
@@ -65,6 +67,34 @@ export function explainNobody(why: Nobody): string {
     default:
       return assertNever(why);
   }
+}
+
+/** Each member's verdict, in the order of the configuration. */
+export function verdictsOf(input: ElectionInput, fits: readonly Fit[], refusals: ReadonlyMap<string, Refusal>, winner: string | undefined): Verdict[] {
+  const fit = fits.map(({ member, lsn, priority }): Verdict => {
+    const place = `received up to ${lsn}, priority ${priority}`;
+    return { member, fit: true, words: member === winner ? `elected: ${place}` : `fit: ${place}` };
+  });
+  const refused = [...refusals].map(([member, refusal]): Verdict => ({ member, fit: false, words: explain(refusal) }));
+  const names = input.spec.members.map((one) => one.name);
+  return [...fit, ...refused].sort((a, b) => names.indexOf(a.member) - names.indexOf(b.member) || (a.member < b.member ? -1 : 1));
+}
+
+/** Why this one and no other. */
+export function whyElected(chosen: Fit, fits: readonly Fit[], input: ElectionInput): string {
+  if (input.target === chosen.member) return `${chosen.member} was asked for, and is fit`;
+  const others = fits.filter((fit) => fit.member !== chosen.member);
+  const next = others[0];
+  if (next === undefined) return `${chosen.member} is the only fit member`;
+  const ahead = lagBytes(chosen.lsn, next.lsn);
+  if (ahead > 0) return `${chosen.member} is the most advanced, ${inBytes(ahead)} ahead of ${next.member}`;
+  const level = others
+    .filter((fit) => compareLsn(fit.lsn, chosen.lsn) === 0)
+    .map((fit) => fit.member)
+    .join(', ');
+  return chosen.priority > next.priority
+    ? `${chosen.member} is as advanced as ${level}, and has the highest priority`
+    : `${chosen.member} is as advanced as ${level}, of the same priority, and first by name`;
 }
 
 const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'] as const;

@@ -6,7 +6,7 @@ import type { LiveState, MemberReport } from '../model/member.ts';
 import { NO_RULE } from '../model/group.ts';
 import { answersNeeded } from './durability.ts';
 import { lossOf, safeAt } from './election-loss.ts';
-import { explain, explainNobody, inBytes } from './election-words.ts';
+import { explainNobody, verdictsOf, whyElected } from './election-words.ts';
 
 /** A member's report, or why there is none: a fact about the path to it, not about it (I3). */
 export type Answer = { readonly member: string; readonly report: MemberReport } | { readonly member: string; readonly silent: string };
@@ -89,7 +89,7 @@ export type Election =
       readonly verdicts: readonly Verdict[];
     };
 
-interface Fit {
+export interface Fit {
   readonly member: string;
   readonly lsn: Lsn;
   readonly priority: number;
@@ -293,30 +293,4 @@ function priorityOf(spec: GroupSpec, member: string): number {
 /** Whether the reason may pass by itself, so that asking again can help. */
 function passes(refusal: Refusal): boolean {
   return refusal.reason === 'silent' || refusal.reason === 'attached' || refusal.reason === 'no-database' || refusal.reason === 'replay-paused';
-}
-
-function verdictsOf(input: ElectionInput, fits: readonly Fit[], refusals: ReadonlyMap<string, Refusal>, winner: string | undefined): Verdict[] {
-  const fit = fits.map(({ member, lsn, priority }): Verdict => {
-    const place = `received up to ${lsn}, priority ${priority}`;
-    return { member, fit: true, words: member === winner ? `elected: ${place}` : `fit: ${place}` };
-  });
-  const refused = [...refusals].map(([member, refusal]): Verdict => ({ member, fit: false, words: explain(refusal) }));
-  const names = input.spec.members.map((one) => one.name);
-  return [...fit, ...refused].sort((a, b) => names.indexOf(a.member) - names.indexOf(b.member) || (a.member < b.member ? -1 : 1));
-}
-
-function whyElected(chosen: Fit, fits: readonly Fit[], input: ElectionInput): string {
-  if (input.target === chosen.member) return `${chosen.member} was asked for, and is fit`;
-  const others = fits.filter((fit) => fit.member !== chosen.member);
-  const next = others[0];
-  if (next === undefined) return `${chosen.member} is the only fit member`;
-  const ahead = lagBytes(chosen.lsn, next.lsn);
-  if (ahead > 0) return `${chosen.member} is the most advanced, ${inBytes(ahead)} ahead of ${next.member}`;
-  const level = others
-    .filter((fit) => compareLsn(fit.lsn, chosen.lsn) === 0)
-    .map((fit) => fit.member)
-    .join(', ');
-  return chosen.priority > next.priority
-    ? `${chosen.member} is as advanced as ${level}, and has the highest priority`
-    : `${chosen.member} is as advanced as ${level}, of the same priority, and first by name`;
 }

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { answersNeeded, explainRule, implies, nextRuleStep, ruleAfterPromotion, wantedRule, weakest } from '../../src/decide/durability.ts';
+import { answersNeeded, explainRule, implies, mayConfirm, nextRuleStep, ruleAfterPromotion, wantedRule, weakest } from '../../src/decide/durability.ts';
 import type { RuleStep, WantedRuleInput } from '../../src/decide/durability.ts';
 import { nextElectableStep } from '../../src/decide/electable.ts';
 import { NO_RULE } from '../../src/model/group.ts';
 import type { CommitRule } from '../../src/model/group.ts';
+import { member } from './world.ts';
 
 /** `1 of b c`: a rule in few letters. */
 function rule(text: string): CommitRule {
@@ -53,6 +54,13 @@ describe('the rules of a group', () => {
     it(`wantedRule: ${name}`, () =>
       expect(wantedRule({ durability: sync, primary: 'a', following: [], previous: NO_RULE, relaxed: false, ...more })).toEqual(rule(is)));
   }
+
+  it('those confirm commits who may be promoted by themselves, and others only where there is nobody else', () => {
+    const members = [member('a'), member('b'), member('c', { priority: 0 })];
+    expect(mayConfirm({ members, following: ['c', 'b'], excluded: [] })).toEqual(['b']);
+    expect(mayConfirm({ members, following: ['c'], excluded: [] })).toEqual(['c']);
+    expect(mayConfirm({ members, following: ['c', 'b', 'x'], excluded: ['b', 'c'] })).toEqual([]);
+  });
 
   it('I2: a new primary opens with a rule already, of those who may follow it', () => {
     const after = (reachable: string[], members = ['a', 'b', 'c']): CommitRule => ruleAfterPromotion({ durability: sync, elected: 'b', reachable, members });
