@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readFileSync, readdirSync, readlinkSync, realpathSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, realpathSync, writeFileSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -16,8 +16,20 @@ import { wallTimeMs } from '../runtime/clock.ts';
 const LEAVE_LIMIT_MS = 30_000;
 const USAGE = 'usage: node guard.js --state-dir DIRECTORY';
 
+/** A full disk may cost us lines of the log, but not the database that ends with this process. */
+const NOT_WRITTEN = ['ENOSPC', 'EDQUOT', 'EPIPE', 'EIO', 'EAGAIN', 'EROFS'];
+
+function tryWrite(write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (!NOT_WRITTEN.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}
+
 function log(message: string, fields: Record<string, unknown> = {}): void {
-  process.stdout.write(`${JSON.stringify({ time: wallTimeMs(), pid: process.pid, msg: message, ...fields })}\n`);
+  const line = `${JSON.stringify({ time: wallTimeMs(), pid: process.pid, msg: message, ...fields })}\n`;
+  tryWrite(() => writeSync(process.stdout.fd, line));
 }
 
 /** `flock` hands the locked file down: then it is among our descriptors. */
@@ -37,6 +49,7 @@ function startLocked(stateDir: string): void {
   const [command, args] = guardCommand(stateDir, fileURLToPath(import.meta.url));
   const child = spawn(command, args, { stdio: 'inherit' });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => child.kill('SIGTERM'));
+  process.on('SIGHUP', () => {});
   child.on('error', (error) => fail(error.message, 1));
   child.on('exit', (code, signal) => {
     if (code === LOCK_TAKEN) fail(`another guard of this member runs, with process id ${readFileSync(lockPath(stateDir), 'utf8').trim()}: a member has one guard`, LOCK_TAKEN);
@@ -45,9 +58,9 @@ function startLocked(stateDir: string): void {
 }
 
 async function serve(stateDir: string): Promise<void> {
-  writeFileSync(lockPath(stateDir), `${process.pid}\n`);
+  tryWrite(() => writeFileSync(lockPath(stateDir), `${process.pid}\n`));
   const path = socketPath(stateDir);
-  const [host, timer] = [probeHost(), await createKernelTimer()];
+  const [host, timer] = [probeHost('take'), await createKernelTimer()];
   const guard = new Guard({ host, timer, log, changed: () => server.broadcast() });
   const server: GuardServer = new GuardServer(guard, log);
   let leaving = false;

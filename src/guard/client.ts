@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { mkdirSync, realpathSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -206,6 +206,7 @@ export interface EnsureGuardOptions {
  */
 export async function ensureGuard(o: EnsureGuardOptions): Promise<GuardClient> {
   const elapsedMs = startStopwatch();
+  if (o.spawn) mkdirSync(o.stateDir, { recursive: true, mode: 0o700 });
   let spawned: SpawnedGuard | undefined;
   for (;;) {
     try {

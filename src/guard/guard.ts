@@ -1,6 +1,7 @@
 import { BOOT_RESOLUTION_MS, bootTimeMs, startStopwatch, wallTimeMs } from '../runtime/clock.ts';
 import type { ErrorCode } from '../model/error.ts';
 import { DatabaseProcess, type Ended } from './database-process.ts';
+import { judgeFence, type FenceFound } from './fence-kind.ts';
 import { extendLease, refuseStart, type Extension, type Held, type HeldLease } from './held-lease.ts';
 import type { KernelTimer } from './kernel-timer.ts';
 import type { DatabaseExit, GuardStatus, LaunchSpec } from './messages.ts';
@@ -45,7 +46,7 @@ const LOOK_EVERY_MS = 200;
 export class Guard {
   readonly #host: Host;
   readonly #timer: KernelTimer | undefined;
-  readonly #fenceWords: string | undefined;
+  readonly #fence: FenceFound;
   readonly #log: Log;
   readonly #changed: () => void;
   #database: Database = { state: 'stopped' };
@@ -59,17 +60,14 @@ export class Guard {
     this.#timer = 'why' in timer ? undefined : timer;
     this.#log = log;
     this.#changed = changed;
-    const reasons = [...('why' in timer ? [timer.why] : []), ...(host.why === undefined ? [] : [host.why])];
-    this.#fenceWords = reasons.length === 0 ? undefined : reasons.join('; ');
+    this.#fence = judgeFence(host, timer);
   }
 
   get status(): GuardStatus {
     const database = this.#database;
     return {
       guardPid: process.pid,
-      fence: this.#fenceWords === undefined ? 'kernel' : 'process',
-      ...(this.#fenceWords === undefined ? {} : { fenceWords: this.#fenceWords }),
-      realtime: this.#host.realtime,
+      ...this.#fence,
       nowMs: this.#nowMs(),
       database: describe(database),
       lease: this.#lease === null ? null : { epoch: this.#lease.epoch, deadlineMs: this.#lease.deadlineMs },
@@ -77,6 +75,8 @@ export class Guard {
   }
 
   extend(extension: Extension): Outcome {
+    // Its end has come, and only the alarm is late: first things first.
+    if (this.#lease !== null && this.#nowMs() >= this.#lease.deadlineMs) this.#tick();
     const extended = extendLease(this.#held(), extension);
     if (!extended.ok) {
       this.#log('extension refused', { epoch: extension.epoch, why: extended.why });

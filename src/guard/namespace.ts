@@ -37,20 +37,23 @@ const REAPER = `${HANDSHAKE}; "$@"; exit $?`;
 const ANNOUNCE = `echo up >&${LIFELINE}; exec "$@"`;
 const GATE = `${HANDSHAKE}; ${ANNOUNCE}`;
 
-/** Takes real-time priority for this process where it may, and tries each of the tools. */
-export function probeHost(): Host {
+/**
+ * Tries each of the tools.
+ *
+ * @param priority `take` gives this process real-time priority where it may; `ask` only finds out whether it could
+ */
+export function probeHost(priority: 'take' | 'ask'): Host {
   const setpriv = findTool('setpriv');
   const unshare = findTool('unshare');
   const chrt = findTool('chrt');
-  if (chrt !== undefined && !isRealtime(process.pid)) run(chrt, ['--fifo', '--pid', PRIORITY, String(process.pid)]);
-  const base = { setpriv, unshare, chrt, realtime: chrt !== undefined && isRealtime(process.pid) };
+  const base = { setpriv, unshare, chrt, realtime: chrt !== undefined && (priority === 'take' ? takeRealtime(chrt) : run(chrt, ['--fifo', PRIORITY, 'true']) === undefined) };
 
   if (setpriv === undefined || unshare === undefined) {
     const missing = [setpriv === undefined ? 'setpriv' : '', unshare === undefined ? 'unshare' : ''].filter(Boolean).join(' and ');
     return { ...base, namespace: 'none', why: `${missing} of util-linux not found` };
   }
   const deathSignal = run(setpriv, [...DIE_WITH_PARENT, 'true']);
-  if (deathSignal !== undefined) return { ...base, setpriv: undefined, namespace: 'none', why: `setpriv --pdeathsig: ${deathSignal}` };
+  if (deathSignal !== undefined) return { ...base, setpriv: undefined, namespace: 'none', why: `setpriv --pdeathsig: ${deathSignal}; a database would outlive a killed guard` };
   const plain = run(unshare, [...NEW_PIDS, 'true']);
   if (plain === undefined) return { ...base, namespace: 'plain' };
   const drop = process.getuid?.() === 0 ? [...dropTo(setpriv, { uid: NOBODY, gid: NOBODY })] : [];
@@ -72,6 +75,12 @@ export function commandFor(launch: LaunchSpec, host: Host): string[] {
   if (namespace === 'none' || unshare === undefined) return [...drop, ...tied, ...sh(GATE), ...normal, ...launch.command];
   if (namespace === 'plain') return [...tied, unshare, ...NEW_PIDS, ...sh(REAPER), ...normal, ...drop, ...sh(ANNOUNCE), ...launch.command];
   return [...drop, ...tied, unshare, ...NEW_USER, ...NEW_PIDS, ...sh(REAPER), ...normal, ...sh(ANNOUNCE), ...launch.command];
+}
+
+/** Only the main thread, which does all that is urgent; its children have the priority from it. */
+function takeRealtime(chrt: string): boolean {
+  if (!isRealtime(process.pid)) run(chrt, ['--fifo', '--pid', PRIORITY, String(process.pid)]);
+  return isRealtime(process.pid);
 }
 
 function dropTo(setpriv: string, { uid, gid }: { uid: number; gid: number }): string[] {

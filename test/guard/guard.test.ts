@@ -5,6 +5,7 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { GuardClient, ensureGuard } from '../../src/guard/client.ts';
+import { examineFence } from '../../src/guard/fence-kind.ts';
 import type { GuardStatus } from '../../src/guard/messages.ts';
 import { socketPath } from '../../src/guard/paths.ts';
 import { descriptorOf } from '../../src/guard/process-tree.ts';
@@ -220,6 +221,21 @@ describe('the guard', () => {
     }
     expect(await guard.extend(1, ahead(1000), 100)).toBe(true);
     expect(readFileSync(join(guard.stateDir, 'guard.log'), 'utf8')).toContain('unknown request');
+  });
+
+  it('finds the same fence as the examination that doctor makes', async () => {
+    const guard = await stand.guard();
+    const { fence, fenceWords, realtime } = guard.status;
+    expect(await examineFence()).toEqual({ fence, ...(fenceWords === undefined ? {} : { fenceWords }), realtime });
+  });
+
+  it('goes on where its log cannot be written', async () => {
+    const stateDir = stand.newStateDir();
+    const client = await ensureGuard({ stateDir, guardScript: GUARD_SCRIPT, spawn: true, logFile: '/dev/full' });
+    const guard = stand.track(client, stateDir);
+    const pid = runningPid(await guard.start(sleeper(stand)));
+    expect(isGone(pid)).toBe(false);
+    await guard.fence('fast', 1000, 'asked');
   });
 
   it("refuses a state directory whose socket's path would be too long, and says so", () => {
