@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HostPort } from '../../src/model/config.ts';
+import { startEmbeddedServer } from '../../src/providers/embedded/server.ts';
 import { openProvider } from '../../src/providers/index.ts';
 import { query, update } from '../../src/providers/rfc2136/ask.ts';
 import type { Reply } from '../../src/providers/rfc2136/ask.ts';
@@ -152,6 +153,26 @@ describe('the embedded DNS server', () => {
 
 /** Compiled, as it runs in production: `npm run build` makes it. */
 const DNS = new URL('../../dist/src/bin/dns.js', import.meta.url).pathname;
+
+describe('the embedded DNS server with a state file', () => {
+  it('does not do what it cannot keep', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'understudy-dns-'));
+    const troubles: string[] = [];
+    const server = await startEmbeddedServer({
+      listen: { host: '127.0.0.1', port: 0 },
+      zone: ZONE,
+      key,
+      records: [],
+      stateFile: join(dir, 'zone'),
+      onTrouble: (error) => troubles.push(error.message),
+    });
+    rmSync(dir, { recursive: true });
+    expect(rcode(await update(server.address, zone, [], [rr(at('db'), 'A', '10.0.0.1')], key, limits))).toBe(RCODE.SERVFAIL);
+    expect(rcode(await query(server.address, at('db'), TYPE.A, undefined, limits))).toBe(RCODE.NXDOMAIN);
+    expect(troubles).toEqual([expect.stringContaining('ENOENT')]);
+    await server.close();
+  });
+});
 
 describe('the DNS process', () => {
   const children: ChildProcess[] = [];
