@@ -12,7 +12,14 @@ export default defineConfig({
       {
         extends: true,
         // Real servers and databases: one file at a time, since two would disturb each other's times on two cores.
-        test: { name: 'whole', include: ['test/**/*.test.ts'], exclude: QUICK, maxWorkers: 1, sequence: { groupOrder: 1 }, globalSetup: ['test/support/global-setup.ts'] },
+        test: {
+          name: 'whole',
+          include: ['test/**/*.test.ts'],
+          exclude: QUICK,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+          globalSetup: ['test/support/global-setup.ts'],
+        },
       },
     ],
   },

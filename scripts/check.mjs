@@ -24,7 +24,13 @@ for (const [name, command, args] of CHECKS) {
   if (code === 0) say(`ok    ${name} (${took})`);
   else {
     failed += 1;
-    say(`FAIL  ${name} (${took})\n${output.trim().split('\n').map((line) => `      ${line}`).join('\n')}`);
+    say(
+      `FAIL  ${name} (${took})\n${output
+        .trim()
+        .split('\n')
+        .map((line) => `      ${line}`)
+        .join('\n')}`,
+    );
     if (name === 'format') say('      Next: npm run format');
   }
 }

@@ -76,7 +76,9 @@ export const tool = (name) => path.join(ROOT, 'node_modules', '.bin', name);
 const seconds = (sinceMs) => `${((Date.now() - sinceMs) / 1000).toFixed(1)} s`;
 
 function lockHash() {
-  return createHash('sha256').update(readFileSync(path.join(ROOT, 'package-lock.json'))).digest('hex');
+  return createHash('sha256')
+    .update(readFileSync(path.join(ROOT, 'package-lock.json')))
+    .digest('hex');
 }
 
 function installedNow() {
@@ -96,7 +98,12 @@ export async function ensureDependencies(kind) {
   if (found?.hash === wanted && (found.kind === 'all' || kind === 'run')) return;
   // npm notes the lock file that it installed: somebody's own `npm ci` counts too, and it never leaves the development tools out unless told.
   const byHand = path.join(ROOT, 'node_modules', '.package-lock.json');
-  if (found === undefined && existsSync(byHand) && existsSync(tool('vitest')) && statSync(byHand).mtimeMs >= statSync(path.join(ROOT, 'package-lock.json')).mtimeMs) {
+  if (
+    found === undefined &&
+    existsSync(byHand) &&
+    existsSync(tool('vitest')) &&
+    statSync(byHand).mtimeMs >= statSync(path.join(ROOT, 'package-lock.json')).mtimeMs
+  ) {
     writeFileSync(INSTALLED, `${wanted} all\n`);
     return;
   }

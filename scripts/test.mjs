@@ -23,7 +23,8 @@ if (code !== 0 && counts.failed === 0) counts.failed = 1;
 
 // Where every part is installed, nothing has a reason to be skipped.
 const skipsFail = process.env.CI === 'true' && counts.skipped.length > 0;
-if (counts.skipped.length > 0) say(`\nskipped${skipsFail ? ', which CI=true counts as a failure' : ''}:\n${counts.skipped.map((name) => `  - ${name}`).join('\n')}`);
+if (counts.skipped.length > 0)
+  say(`\nskipped${skipsFail ? ', which CI=true counts as a failure' : ''}:\n${counts.skipped.map((name) => `  - ${name}`).join('\n')}`);
 process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped.length} skipped\n`);
 process.exitCode = code !== 0 ? code : counts.failed > 0 || skipsFail ? 1 : 0;
 

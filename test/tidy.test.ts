@@ -7,7 +7,20 @@ const ROOT = path.dirname(import.meta.dirname);
 
 /** Rooms, the deeper first, so that a file is in the first one that holds it. */
 const ROOMS = [
-  'src/model', 'src/decide', 'src/runtime', 'src/database', 'src/providers', 'src/guard', 'src/agent', 'src/stage', 'src/cli', 'src/bin', 'workflows', 'activities', 'test',
+  'src/model',
+  'src/decide',
+  'src/runtime',
+  'src/database',
+  'src/providers',
+  'src/guard',
+  'src/agent',
+  'src/client',
+  'src/stage',
+  'src/cli',
+  'src/bin',
+  'workflows',
+  'activities',
+  'test',
 ] as const;
 type Room = (typeof ROOMS)[number];
 
@@ -29,9 +42,29 @@ const TABLE: Record<Room, Rule> = {
   'src/providers': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|dns-packet)$/ },
   'src/guard': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|koffi|execa)$/ },
   'src/agent': { rooms: ['src/model', 'src/decide', 'src/runtime', 'src/guard', 'src/database'], packages: ANY },
+  // Asks the workflows from outside, for the command line and for whoever embeds it.
+  'src/client': { rooms: ['src/model', 'src/decide', 'src/runtime', 'workflows'], packages: ANY },
   activities: { rooms: ['src/model', 'src/decide', 'src/runtime', 'src/database', 'src/providers', 'src/guard', 'src/agent'], packages: ANY },
-  'src/stage': { rooms: ['src/model', 'src/decide', 'src/runtime', 'src/database', 'src/providers', 'src/guard', 'src/agent', 'activities', 'workflows'], packages: ANY },
-  'src/cli': { rooms: ['src/model', 'src/decide', 'src/runtime', 'src/database', 'src/providers', 'src/guard', 'src/agent', 'src/stage', 'activities', 'workflows'], packages: ANY },
+  'src/stage': {
+    rooms: ['src/model', 'src/decide', 'src/runtime', 'src/database', 'src/providers', 'src/guard', 'src/agent', 'src/client', 'activities', 'workflows'],
+    packages: ANY,
+  },
+  'src/cli': {
+    rooms: [
+      'src/model',
+      'src/decide',
+      'src/runtime',
+      'src/database',
+      'src/providers',
+      'src/guard',
+      'src/agent',
+      'src/client',
+      'src/stage',
+      'activities',
+      'workflows',
+    ],
+    packages: ANY,
+  },
   'src/bin': { rooms: ROOMS.filter((room) => room !== 'test' && room !== 'src/bin'), packages: ANY },
   test: { rooms: ROOMS, packages: ANY },
 };
@@ -50,7 +83,9 @@ function filesBelow(directory: string, ending: string): string[] {
 
 /** Every import and re-export of values, dynamic ones too; comments are blanked first. */
 export function importsOf(file: string, source: string): Import[] {
-  const code = source.replace(/\/\*[\s\S]*?\*\//g, (comment) => comment.replace(/[^\n]/g, ' ')).replace(/(^|\s)\/\/[^\n]*/g, (comment) => ' '.repeat(comment.length));
+  const code = source
+    .replace(/^[ \t]*\/\*[\s\S]*?\*\//gm, (comment) => comment.replace(/[^\n]/g, ' '))
+    .replace(/(?<=^|\s)\/\/[^\n]*/g, (comment) => ' '.repeat(comment.length));
   const found: Import[] = [];
   const note = (index: number, from: string): void => void found.push({ file, line: code.slice(0, index).split('\n').length, from });
   for (const match of code.matchAll(/^[ \t]*(?:import|export)\s+(type\s)?[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/gm)) {
@@ -65,7 +100,13 @@ export function importsOf(file: string, source: string): Import[] {
 }
 
 const roomOf = (file: string): Room | undefined => ROOMS.find((room) => file.startsWith(`${room}/`));
-const packageOf = (from: string): string => (isBuiltin(from) ? 'node' : from.split('/').slice(0, from.startsWith('@') ? 2 : 1).join('/'));
+const packageOf = (from: string): string =>
+  isBuiltin(from)
+    ? 'node'
+    : from
+        .split('/')
+        .slice(0, from.startsWith('@') ? 2 : 1)
+        .join('/');
 
 /** Why this import is not allowed; undefined where it is. */
 export function complaint({ file, line, from }: Import): string | undefined {
@@ -101,7 +142,11 @@ describe('who may import whom', () => {
     ['src/providers/a.ts', "import pg from 'pg';", 'src/providers/a.ts:1: src/providers may not import the package pg'],
     ['src/cli/a.ts', "import '../bin/agent.ts';", 'src/cli/a.ts:1: src/cli may not import src/bin (../bin/agent.ts)'],
   ])('in %s, %j: %s', (file, source, expected) => {
-    expect(importsOf(file, source).map(complaint).find((words) => words !== undefined)).toBe(expected);
+    expect(
+      importsOf(file, source)
+        .map(complaint)
+        .find((words) => words !== undefined),
+    ).toBe(expected);
   });
 
   it('files are named in kebab-case', () => {

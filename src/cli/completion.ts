@@ -16,7 +16,14 @@ export async function register(program: Program): Promise<void> {
       .summary('print a shell script that completes commands')
       .description('Prints a script that completes commands, options, groups and members in your shell.')
       .argument('<shell>', 'bash, zsh or fish')
-      .addHelpText('after', example('source <(understudy completion bash)', 'understudy completion zsh > ~/.zsh/_understudy', 'understudy completion fish > ~/.config/fish/completions/understudy.fish'))
+      .addHelpText(
+        'after',
+        example(
+          'source <(understudy completion bash)',
+          'understudy completion zsh > ~/.zsh/_understudy',
+          'understudy completion fish > ~/.config/fish/completions/understudy.fish',
+        ),
+      )
       .action(async (shell, _, command) => printScript(shell, command));
     return;
   }

@@ -63,8 +63,16 @@ async function examineConfig(file: string, named: boolean): Promise<{ finding: F
     return { finding: { subject, verdict: 'bad', words: `${file} cannot be read (${code})`, next: 'name another by --config or UNDERSTUDY_CONFIG' } };
   }
   const answer = checkConfig(text, file);
-  if ('config' in answer) return { finding: { subject, verdict: 'ok', words: `${file}: ${Object.keys(answer.config.groups).join(', ')}` }, config: answer.config };
-  return { finding: { subject, verdict: 'bad', words: `${file} has ${answer.mistakes.length === 1 ? 'one mistake' : `${answer.mistakes.length} mistakes`}`, next: `understudy validate ${file}` } };
+  if ('config' in answer)
+    return { finding: { subject, verdict: 'ok', words: `${file}: ${Object.keys(answer.config.groups).join(', ')}` }, config: answer.config };
+  return {
+    finding: {
+      subject,
+      verdict: 'bad',
+      words: `${file} has ${answer.mistakes.length === 1 ? 'one mistake' : `${answer.mistakes.length} mistakes`}`,
+      next: `understudy validate ${file}`,
+    },
+  };
 }
 
 /** Whether a program that is missing could be fetched; else why not. */
@@ -85,7 +93,12 @@ async function temporalTool(): Promise<Finding> {
     const no = fetchable();
     // Only a stage on this machine needs it; a member's host does not.
     if (no === undefined) return { subject, verdict: 'note', words: 'not installed; "npm start" and "understudy local up" fetch it' };
-    return { subject, verdict: 'note', words: `not found, and ${no}: a stage on this machine cannot start`, next: 'install the Temporal CLI, or set UNDERSTUDY_TEMPORAL' };
+    return {
+      subject,
+      verdict: 'note',
+      words: `not found, and ${no}: a stage on this machine cannot start`,
+      next: 'install the Temporal CLI, or set UNDERSTUDY_TEMPORAL',
+    };
   }
 }
 
@@ -103,12 +116,25 @@ async function postgres(config: Config | undefined): Promise<Finding[]> {
     } catch (error) {
       if (!(error instanceof UnderstudyError)) throw error;
       const no = bin === undefined ? fetchable() : `postgres.bin names ${bin}`;
-      if (no === undefined) findings.push({ subject, verdict: 'note', words: 'not installed; "npm start" and "understudy local up" fetch it', next: "for a member's host: install PostgreSQL's server (Debian: apt install postgresql)" });
-      else findings.push({ subject, verdict: 'bad', words: `${error.message.split('\n')[0]} (${no})`, next: "install PostgreSQL's server (Debian: apt install postgresql), or set UNDERSTUDY_PG_BIN" });
+      if (no === undefined)
+        findings.push({
+          subject,
+          verdict: 'note',
+          words: 'not installed; "npm start" and "understudy local up" fetch it',
+          next: "for a member's host: install PostgreSQL's server (Debian: apt install postgresql)",
+        });
+      else
+        findings.push({
+          subject,
+          verdict: 'bad',
+          words: `${error.message.split('\n')[0]} (${no})`,
+          next: "install PostgreSQL's server (Debian: apt install postgresql), or set UNDERSTUDY_PG_BIN",
+        });
     }
   }
   const others = (await listPostgres()).filter(({ binDir }) => !used.some((found) => found.binDir === binDir));
-  if (others.length > 0) findings.push({ subject, verdict: 'note', words: `also here: ${others.map(({ version, binDir }) => `${version} (${binDir})`).join(', ')}` });
+  if (others.length > 0)
+    findings.push({ subject, verdict: 'note', words: `also here: ${others.map(({ version, binDir }) => `${version} (${binDir})`).join(', ')}` });
   return findings;
 }
 
@@ -117,12 +143,28 @@ function account(config: Config | undefined): Finding {
   const subject = 'account';
   const uid = process.getuid?.();
   if (uid !== 0) return { subject, verdict: 'ok', words: `ordinary user (${uid}); databases run as the same` };
-  const accounts = new Set(readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':')[0]));
+  const accounts = new Set(
+    readFileSync('/etc/passwd', 'utf8')
+      .split('\n')
+      .map((line) => line.split(':')[0]),
+  );
   const wanted = Object.values(config?.groups ?? {}).flatMap(({ postgres: { systemUser } }) => (systemUser === undefined ? [] : [systemUser]));
   const missing = wanted.filter((name) => !accounts.has(name));
-  if (missing.length > 0) return { subject, verdict: 'bad', words: `postgres.systemUser names ${missing.join(', ')}, which is no account here`, next: `useradd --system ${missing[0]}` };
+  if (missing.length > 0)
+    return {
+      subject,
+      verdict: 'bad',
+      words: `postgres.systemUser names ${missing.join(', ')}, which is no account here`,
+      next: `useradd --system ${missing[0]}`,
+    };
   const found = ['postgres', 'nobody'].find((name) => accounts.has(name));
-  if (wanted.length === 0 && found === undefined) return { subject, verdict: 'bad', words: 'root, and there is neither an account postgres nor nobody for databases to run as', next: 'useradd --system postgres' };
+  if (wanted.length === 0 && found === undefined)
+    return {
+      subject,
+      verdict: 'bad',
+      words: 'root, and there is neither an account postgres nor nobody for databases to run as',
+      next: 'useradd --system postgres',
+    };
   return { subject, verdict: 'ok', words: `root; databases run as ${wanted.length > 0 ? [...new Set(wanted)].join(', ') : found}` };
 }
 
@@ -130,21 +172,41 @@ function account(config: Config | undefined): Finding {
 async function lease(): Promise<Finding[]> {
   const timer = await createKernelTimer();
   const host = probeHost();
-  const lacking = ['why' in timer ? timer.why : undefined, host.namespace === 'none' ? (host.why ?? 'no pid namespace') : undefined].filter((words) => words !== undefined);
+  const lacking = ['why' in timer ? timer.why : undefined, host.namespace === 'none' ? (host.why ?? 'no pid namespace') : undefined].filter(
+    (words) => words !== undefined,
+  );
   const held: Finding =
     lacking.length === 0
-      ? { subject: 'lease', verdict: 'ok', words: `held by the kernel: its timer kills the guard, and with it the database's whole pid namespace${host.namespace === 'user' ? ' (in a user namespace)' : ''}` }
-      : { subject: 'lease', verdict: 'note', words: `held by the guard's own clock only (fence: process), since ${lacking.join('; and ')}`, next: 'run the agent as root or with CAP_SYS_ADMIN, on Linux with util-linux' };
+      ? {
+          subject: 'lease',
+          verdict: 'ok',
+          words: `held by the kernel: its timer kills the guard, and with it the database's whole pid namespace${host.namespace === 'user' ? ' (in a user namespace)' : ''}`,
+        }
+      : {
+          subject: 'lease',
+          verdict: 'note',
+          words: `held by the guard's own clock only (fence: process), since ${lacking.join('; and ')}`,
+          next: 'run the agent as root or with CAP_SYS_ADMIN, on Linux with util-linux',
+        };
   const realtime: Finding = host.realtime
     ? { subject: 'priority', verdict: 'ok', words: 'real-time: no commit after the deadline on a busy host' }
-    : { subject: 'priority', verdict: 'note', words: 'ordinary: on a busy host a commit may come some milliseconds after the deadline, which the margin covers', next: 'run the agent as root, or allow it real-time priority (LimitRTPRIO=10)' };
+    : {
+        subject: 'priority',
+        verdict: 'note',
+        words: 'ordinary: on a busy host a commit may come some milliseconds after the deadline, which the margin covers',
+        next: 'run the agent as root, or allow it real-time priority (LimitRTPRIO=10)',
+      };
   return [held, realtime];
 }
 
 function clock(): Finding {
   const file = '/sys/devices/system/clocksource/clocksource0/current_clocksource';
   const source = existsSync(file) ? readFileSync(file, 'utf8').trim() : 'not told';
-  return { subject: 'clock', verdict: 'ok', words: `source ${source}; CLOCK_BOOTTIME counts since ${formatSpan(bootTimeMs())}; no rule compares the clocks of two hosts` };
+  return {
+    subject: 'clock',
+    verdict: 'ok',
+    words: `source ${source}; CLOCK_BOOTTIME counts since ${formatSpan(bootTimeMs())}; no rule compares the clocks of two hosts`,
+  };
 }
 
 /** Both tools, unpacked. */

@@ -15,8 +15,23 @@ export async function examineServer(temporal: TemporalConfig, measure: boolean):
     if (!(error instanceof UnderstudyError)) throw error;
     if (error.code === 'ConfigInvalid') return [{ subject, verdict: 'bad', words: error.message }];
     const { address, how } = resolveTarget(temporal);
-    if (how.startsWith('the default')) return [{ subject, verdict: 'note', words: `no server is named, and none answers at ${address}`, next: '"understudy local up" starts one, or set TEMPORAL_ADDRESS' }];
-    return [{ subject, verdict: 'bad', words: `no answer from ${address} (${how})`, next: 'start the server, or name another by temporal.address or TEMPORAL_ADDRESS' }];
+    if (how.startsWith('the default'))
+      return [
+        {
+          subject,
+          verdict: 'note',
+          words: `no server is named, and none answers at ${address}`,
+          next: '"understudy local up" starts one, or set TEMPORAL_ADDRESS',
+        },
+      ];
+    return [
+      {
+        subject,
+        verdict: 'bad',
+        words: `no answer from ${address} (${how})`,
+        next: 'start the server, or name another by temporal.address or TEMPORAL_ADDRESS',
+      },
+    ];
   }
   try {
     const { connection, address, namespace } = connected;
@@ -27,7 +42,10 @@ export async function examineServer(temporal: TemporalConfig, measure: boolean):
       findings.push({ subject, verdict: 'ok', words: `namespace ${namespace}` });
     } catch (error) {
       if (!isGrpcServiceError(error)) throw error;
-      return [...findings, { subject, verdict: 'bad', words: `namespace ${namespace}: ${error.details}`, next: `temporal operator namespace create --namespace ${namespace}` }];
+      return [
+        ...findings,
+        { subject, verdict: 'bad', words: `namespace ${namespace}: ${error.details}`, next: `temporal operator namespace create --namespace ${namespace}` },
+      ];
     }
     if (measure) findings.push(...(await measureTimers(connected)));
     return findings;
@@ -49,8 +67,17 @@ async function measureTimers(connected: Connected): Promise<Finding[]> {
   return [
     lateMs <= PROMPT_MS
       ? { subject: 'timers', verdict: 'ok', words }
-      : { subject: 'timers', verdict: 'note', words, next: 'on the server set history.timerProcessorMaxTimeShift to 5ms, and history.transferProcessorMaxPollRPS and history.timerProcessorMaxPollRPS to 2000' },
-    { subject: 'clock', verdict: Math.abs(skewMs) > SKEW_MS ? 'note' : 'ok', words: `the server's is ${Math.abs(skewMs)} ms ${skewMs < 0 ? 'behind' : 'ahead of'} this host's: it matters to the times in reports only` },
+      : {
+          subject: 'timers',
+          verdict: 'note',
+          words,
+          next: 'on the server set history.timerProcessorMaxTimeShift to 5ms, and history.transferProcessorMaxPollRPS and history.timerProcessorMaxPollRPS to 2000',
+        },
+    {
+      subject: 'clock',
+      verdict: Math.abs(skewMs) > SKEW_MS ? 'note' : 'ok',
+      words: `the server's is ${Math.abs(skewMs)} ms ${skewMs < 0 ? 'behind' : 'ahead of'} this host's: it matters to the times in reports only`,
+    },
   ];
 }
 

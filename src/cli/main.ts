@@ -18,7 +18,9 @@ export async function createProgram(): Promise<Program> {
     .description('Failover orchestration for databases: keeps one writable primary in every group, and says why it did what it did.')
     .version(versionOfPackage(), '-V, --version', 'the version')
     .addOption(new Option('-c, --config <file>', 'the configuration').default('understudy.yaml').env('UNDERSTUDY_CONFIG'))
-    .addOption(new Option('-o, --output <format>', 'data goes to standard output as this, words to standard error').choices(['table', 'json', 'yaml']).default('table'))
+    .addOption(
+      new Option('-o, --output <format>', 'data goes to standard output as this, words to standard error').choices(['table', 'json', 'yaml']).default('table'),
+    )
     .option('-y, --yes', 'do not ask before harm')
     .option('--debug', 'show where an error came from')
     .helpOption('-h, --help', 'how it is used, with an example')

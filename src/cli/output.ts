@@ -70,20 +70,44 @@ export function paint(style: Style, text: string, stream: NodeJS.WriteStream = p
 }
 
 const NO_BORDERS = {
-  top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-  left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
 };
 
 /** Columns without borders, which `awk` and the eye read alike. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const drawn = new Table({ head: head.map((word) => paint('strong', word)), chars: NO_BORDERS, style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 } });
+  const drawn = new Table({
+    head: head.map((word) => paint('strong', word)),
+    chars: NO_BORDERS,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  });
   drawn.push(...rows.map((row) => row.map(String)));
-  return drawn.toString().split('\n').map((line) => line.trimEnd()).join('\n');
+  return drawn
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
 }
 
 /** `2026-11-24 10:00:00Z (3m ago)`: in UTC, with its age, since a time alone is read in the wrong zone sooner or later. */
 export function formatTime(atMs: number, nowMs: number): string {
-  return `${new Date(atMs).toISOString().replace('T', ' ').replace(/\.\d+Z$/, 'Z')} (${formatAge(nowMs - atMs)})`;
+  return `${new Date(atMs)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, 'Z')} (${formatAge(nowMs - atMs)})`;
 }
 
 export function formatAge(ms: number): string {
@@ -94,7 +118,12 @@ export function formatAge(ms: number): string {
 /** Two units at most: `12s`, `3m 5s`, `2d 4h`. */
 export function formatSpan(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)}ms`;
-  const units: readonly [string, number][] = [['d', 86_400], ['h', 3600], ['m', 60], ['s', 1]];
+  const units: readonly [string, number][] = [
+    ['d', 86_400],
+    ['h', 3600],
+    ['m', 60],
+    ['s', 1],
+  ];
   let left = Math.floor(ms / 1000);
   const parts: string[] = [];
   for (const [unit, size] of units) {

@@ -20,8 +20,16 @@ async function validate(named: string | undefined, command: Program): Promise<vo
   const answer = checkConfig(await read(file), file);
   if ('config' in answer) {
     const { groups, providers } = answer.config;
-    const counts = { groups: Object.keys(groups).length, members: Object.values(groups).reduce((sum, { spec }) => sum + spec.members.length, 0), providers: Object.keys(providers).length };
-    await printData(globals.output, { file, valid: true, ...counts, mistakes: [] }, () => `${paint('good', 'valid')}  ${file}: ${many(counts.groups, 'group')}, ${many(counts.members, 'member')}, ${many(counts.providers, 'provider')}`);
+    const counts = {
+      groups: Object.keys(groups).length,
+      members: Object.values(groups).reduce((sum, { spec }) => sum + spec.members.length, 0),
+      providers: Object.keys(providers).length,
+    };
+    await printData(
+      globals.output,
+      { file, valid: true, ...counts, mistakes: [] },
+      () => `${paint('good', 'valid')}  ${file}: ${many(counts.groups, 'group')}, ${many(counts.members, 'member')}, ${many(counts.providers, 'provider')}`,
+    );
     return;
   }
   const { mistakes } = answer;
@@ -37,7 +45,8 @@ async function read(file: string): Promise<string> {
     return await readFile(file, 'utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT') throw new CliError(EXIT.failed, `there is no file ${file}`, { next: 'understudy validate FILE, or set UNDERSTUDY_CONFIG', cause: error });
+    if (code === 'ENOENT')
+      throw new CliError(EXIT.failed, `there is no file ${file}`, { next: 'understudy validate FILE, or set UNDERSTUDY_CONFIG', cause: error });
     throw new CliError(EXIT.failed, `${file} cannot be read`, { why: String(code), cause: error });
   }
 }

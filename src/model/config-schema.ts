@@ -60,7 +60,11 @@ export const DNS_NAME_WORDS = 'an absolute DNS name, with its final dot';
 const dnsName = (description: string) => z.string(DNS_NAME_WORDS).regex(DNS_NAME, DNS_NAME_WORDS).meta({ description });
 
 const ABSOLUTE_WORDS = 'an absolute path, such as /var/lib/understudy';
-const absolutePath = (description: string) => z.string(ABSOLUTE_WORDS).regex(/^\/[^\0]*$/, ABSOLUTE_WORDS).meta({ description });
+const absolutePath = (description: string) =>
+  z
+    .string(ABSOLUTE_WORDS)
+    .regex(/^\/[^\0]*$/, ABSOLUTE_WORDS)
+    .meta({ description });
 const text = (words: string, description: string) => z.string(words).min(1, words).meta({ description });
 
 export const SECRET_WORDS = 'a secret is named, never written: { env: NAME } or { file: /path }';
@@ -68,7 +72,12 @@ const secret = (description: string) =>
   z
     .union(
       [
-        z.strictObject({ env: z.string('the name of an environment variable').regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable, without $').meta({ description: 'The environment variable that holds the secret.' }) }),
+        z.strictObject({
+          env: z
+            .string('the name of an environment variable')
+            .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable, without $')
+            .meta({ description: 'The environment variable that holds the secret.' }),
+        }),
         z.strictObject({ file: absolutePath('A file that holds the secret and nothing else; a final line break is no part of it.') }),
       ],
       SECRET_WORDS,
@@ -76,32 +85,52 @@ const secret = (description: string) =>
     .meta({ description: `${description} Named, never written here.` });
 
 const Temporal = z
-  .strictObject({
-    address: text('host:port', 'The server. Left out: TEMPORAL_ADDRESS, the profile, else 127.0.0.1:7233.').optional(),
-    namespace: text('the name of a namespace', 'Left out: TEMPORAL_NAMESPACE, the profile, else `default`.').optional(),
-    profile: text('the name of a profile', "A profile of Temporal's own configuration file, with its TLS and API key.").optional(),
-    ui: z.url({ protocol: /^https?$/, error: 'an address such as http://127.0.0.1:8233' }).meta({ description: "The web interface, for links. Left out: none, but for a development server's." }).optional(),
-  }, 'a mapping')
+  .strictObject(
+    {
+      address: text('host:port', 'The server. Left out: TEMPORAL_ADDRESS, the profile, else 127.0.0.1:7233.').optional(),
+      namespace: text('the name of a namespace', 'Left out: TEMPORAL_NAMESPACE, the profile, else `default`.').optional(),
+      profile: text('the name of a profile', "A profile of Temporal's own configuration file, with its TLS and API key.").optional(),
+      ui: z
+        .url({ protocol: /^https?$/, error: 'an address such as http://127.0.0.1:8233' })
+        .meta({ description: "The web interface, for links. Left out: none, but for a development server's." })
+        .optional(),
+    },
+    'a mapping',
+  )
   .meta({ description: 'Where Temporal is. What is left out comes from its own environment variables and profiles.' });
 
 export const RECORD_TYPES = ['A', 'AAAA', 'CNAME', 'SRV'] as const;
 
 export const ProviderSchema = z
-  .strictObject({
-    type: z.literal('rfc2136', 'rfc2136 (the kind of provider)').meta({ description: 'DNS UPDATE with TSIG, which BIND, Knot and PowerDNS speak.' }),
-    server: hostPort(53, 'The primary server of the zone, which takes updates.'),
-    secondaries: z.array(hostPort(53, 'An authoritative server.'), 'a list of host:port').prefault([]).meta({ description: 'Further authoritative servers that must answer a change before it counts as verified.' }),
-    zone: dnsName('The zone that is updated, with its final dot.'),
-    tsig: z.strictObject(
-      {
-        name: z.string('the name of the key').regex(/^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?$/, 'the name of the key, such as understudy').meta({ description: "The key's name at the server." }),
-        algorithm: z.enum(['hmac-sha256', 'hmac-sha512'], 'hmac-sha256 or hmac-sha512').prefault('hmac-sha256').meta({ description: 'hmac-sha256 or hmac-sha512.' }),
-        secret: secret('The key, in base64.'),
-      },
-      'the key that signs updates: { name, algorithm, secret }',
-    ).meta({ description: 'The key that signs updates.' }),
-    timeout: duration({ min: '100ms', max: '30s' }, 'For each question and each update.').prefault('2s'),
-  }, 'a provider: { type: rfc2136, server, zone, tsig }')
+  .strictObject(
+    {
+      type: z.literal('rfc2136', 'rfc2136 (the kind of provider)').meta({ description: 'DNS UPDATE with TSIG, which BIND, Knot and PowerDNS speak.' }),
+      server: hostPort(53, 'The primary server of the zone, which takes updates.'),
+      secondaries: z
+        .array(hostPort(53, 'An authoritative server.'), 'a list of host:port')
+        .prefault([])
+        .meta({ description: 'Further authoritative servers that must answer a change before it counts as verified.' }),
+      zone: dnsName('The zone that is updated, with its final dot.'),
+      tsig: z
+        .strictObject(
+          {
+            name: z
+              .string('the name of the key')
+              .regex(/^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?$/, 'the name of the key, such as understudy')
+              .meta({ description: "The key's name at the server." }),
+            algorithm: z
+              .enum(['hmac-sha256', 'hmac-sha512'], 'hmac-sha256 or hmac-sha512')
+              .prefault('hmac-sha256')
+              .meta({ description: 'hmac-sha256 or hmac-sha512.' }),
+            secret: secret('The key, in base64.'),
+          },
+          'the key that signs updates: { name, algorithm, secret }',
+        )
+        .meta({ description: 'The key that signs updates.' }),
+      timeout: duration({ min: '100ms', max: '30s' }, 'For each question and each update.').prefault('2s'),
+    },
+    'a provider: { type: rfc2136, server, zone, tsig }',
+  )
   .meta({ description: 'Where records are kept.' });
 
 const DURABILITY_WORDS = 'sync, async, or { mode: sync, confirm: 1, relaxAfter: 30s }';
@@ -111,8 +140,16 @@ export const DurabilitySchema = z
       z.enum(['sync', 'async']),
       z.strictObject({
         mode: z.literal('sync', 'sync (async has nothing to set)'),
-        confirm: z.int('a whole number of standbys').min(1, 'at least 1 standby').max(15, 'at most 15 standbys').prefault(1).meta({ description: 'How many standbys confirm each commit.' }),
-        relaxAfter: duration({ min: '1s', max: '1d' }, 'With no standby left, writes block for this long before the rule is relaxed. Left out: for ever.').optional(),
+        confirm: z
+          .int('a whole number of standbys')
+          .min(1, 'at least 1 standby')
+          .max(15, 'at most 15 standbys')
+          .prefault(1)
+          .meta({ description: 'How many standbys confirm each commit.' }),
+        relaxAfter: duration(
+          { min: '1s', max: '1d' },
+          'With no standby left, writes block for this long before the rule is relaxed. Left out: for ever.',
+        ).optional(),
       }),
       z.strictObject({ mode: z.literal('async') }),
     ],
@@ -121,88 +158,132 @@ export const DurabilitySchema = z
   .meta({ description: 'sync: no acknowledged write is lost by an automatic action. async: a promotion may lose up to policy.maxLag.' });
 
 const Policy = z
-  .strictObject({
-    mode: z.enum(['automatic', 'observe'], 'automatic or observe').prefault('automatic').meta({ description: 'observe: decide and say what would have been done, but do nothing.' }),
-    approval: z.enum(['none', 'required'], 'none or required').prefault('none').meta({ description: 'required: a person approves each automatic failover.' }),
-    approvalWithin: duration({ min: '1s', max: '7d' }, 'Without an approval in this time the failover does not happen.').prefault('10m'),
-    minInterval: duration({ min: '0s', max: '7d' }, 'No second automatic failover sooner than this after the last one.').prefault('10m'),
-    maxPerDay: z.int('a whole number').min(1, 'at least 1').max(1000, 'at most 1000').prefault(5).meta({ description: 'No more automatic failovers in 24 hours.' }),
-    maxLag: size({ min: '0B', max: '1TB' }, 'async: more may not be lost by an automatic promotion.').prefault('16MB'),
-    answerWithin: duration({ min: '50ms', max: '30s' }, "A member that has not answered an incident's question in this time is silent.").prefault('500ms'),
-    restartWithin: duration({ min: '1s', max: '10m' }, 'A crashed primary is given this long to be back where restarting loses less than promoting.').prefault('10s'),
-    stopWithin: duration({ min: '1s', max: '10m' }, 'A planned stop is given this long before it is made immediate.').prefault('30s'),
-    switchoverMaxLag: size({ min: '0B', max: '1TB' }, 'A switchover does not start while its target lags more than this.').prefault('16MB'),
-    hungAfter: duration({ min: '1s', max: '10m' }, 'A database that does not finish a local write in this time is hung.').prefault('10s'),
-  }, 'a mapping')
+  .strictObject(
+    {
+      mode: z
+        .enum(['automatic', 'observe'], 'automatic or observe')
+        .prefault('automatic')
+        .meta({ description: 'observe: decide and say what would have been done, but do nothing.' }),
+      approval: z.enum(['none', 'required'], 'none or required').prefault('none').meta({ description: 'required: a person approves each automatic failover.' }),
+      approvalWithin: duration({ min: '1s', max: '7d' }, 'Without an approval in this time the failover does not happen.').prefault('10m'),
+      minInterval: duration({ min: '0s', max: '7d' }, 'No second automatic failover sooner than this after the last one.').prefault('10m'),
+      maxPerDay: z
+        .int('a whole number')
+        .min(1, 'at least 1')
+        .max(1000, 'at most 1000')
+        .prefault(5)
+        .meta({ description: 'No more automatic failovers in 24 hours.' }),
+      maxLag: size({ min: '0B', max: '1TB' }, 'async: more may not be lost by an automatic promotion.').prefault('16MB'),
+      answerWithin: duration({ min: '50ms', max: '30s' }, "A member that has not answered an incident's question in this time is silent.").prefault('500ms'),
+      restartWithin: duration(
+        { min: '1s', max: '10m' },
+        'A crashed primary is given this long to be back where restarting loses less than promoting.',
+      ).prefault('10s'),
+      stopWithin: duration({ min: '1s', max: '10m' }, 'A planned stop is given this long before it is made immediate.').prefault('30s'),
+      switchoverMaxLag: size({ min: '0B', max: '1TB' }, 'A switchover does not start while its target lags more than this.').prefault('16MB'),
+      hungAfter: duration({ min: '1s', max: '10m' }, 'A database that does not finish a local write in this time is hung.').prefault('10s'),
+    },
+    'a mapping',
+  )
   .meta({ description: 'What may happen by itself, and how fast.' });
 
 const credential = (user: string, description: string) =>
   z
-    .strictObject({
-      user: z.string('the name of a role').regex(/^[^\0"']{1,63}$/, 'the name of a role: 1 to 63 characters, no quotes').prefault(user).meta({ description: 'The name of the role.' }),
-      password: secret('Its password.').optional(),
-    }, '{ user, password: { env: NAME } }')
+    .strictObject(
+      {
+        user: z
+          .string('the name of a role')
+          .regex(/^[^\0"']{1,63}$/, 'the name of a role: 1 to 63 characters, no quotes')
+          .prefault(user)
+          .meta({ description: 'The name of the role.' }),
+        password: secret('Its password.').optional(),
+      },
+      '{ user, password: { env: NAME } }',
+    )
     .prefault({})
     .meta({ description });
 
 const Postgres = z
-  .strictObject({
-    bin: absolutePath('The directory of initdb, pg_ctl, postgres and so on. Left out: found, see `understudy doctor`.').optional(),
-    systemUser: text('the name of an account', 'The account that the server runs as where the agent is root. Left out: postgres, else nobody.').optional(),
-    superuser: credential('postgres', 'The role that the agent connects as, through a socket of its own.'),
-    replication: credential('understudy_replication', 'The role that standbys connect as.'),
-    maintenanceDatabase: text('the name of a database', 'The database that the agent connects to.').prefault('postgres'),
-    auth: z.enum(['scram-sha-256', 'trust'], 'scram-sha-256 or trust').prefault('scram-sha-256').meta({ description: 'How a newly made database lets clients in from other hosts. `trust` asks nobody for a password: for a stage on one machine.' }),
-    maxWalKept: size({ min: '64MB', max: '1TB' }, 'The log kept for a member that is away, at most.').prefault('10GB'),
-  }, 'a mapping')
+  .strictObject(
+    {
+      bin: absolutePath('The directory of initdb, pg_ctl, postgres and so on. Left out: found, see `understudy doctor`.').optional(),
+      systemUser: text('the name of an account', 'The account that the server runs as where the agent is root. Left out: postgres, else nobody.').optional(),
+      superuser: credential('postgres', 'The role that the agent connects as, through a socket of its own.'),
+      replication: credential('understudy_replication', 'The role that standbys connect as.'),
+      maintenanceDatabase: text('the name of a database', 'The database that the agent connects to.').prefault('postgres'),
+      auth: z
+        .enum(['scram-sha-256', 'trust'], 'scram-sha-256 or trust')
+        .prefault('scram-sha-256')
+        .meta({ description: 'How a newly made database lets clients in from other hosts. `trust` asks nobody for a password: for a stage on one machine.' }),
+      maxWalKept: size({ min: '64MB', max: '1TB' }, 'The log kept for a member that is away, at most.').prefault('10GB'),
+    },
+    'a mapping',
+  )
   .prefault({})
   .meta({ description: 'What only PostgreSQL needs.' });
 
 export const MemberSchema = z
-  .strictObject({
-    address: hostPort(5432, 'Where clients and the other members reach its database.'),
-    dnsName: dnsName('Absolute name that SRV and CNAME records point to; needed by those only.').optional(),
-    priority: z.int('a whole number').min(0, 'at least 0').max(1000, 'at most 1000').prefault(100).meta({ description: 'Breaks a tie between equally advanced members, higher first. 0: never promoted by itself.' }),
-    dataDir: absolutePath("The database's data directory."),
-    stateDir: absolutePath('Epoch, token, sockets and locks, of the agent and the guard alone.'),
-  }, 'a member: { address, dataDir, stateDir }')
+  .strictObject(
+    {
+      address: hostPort(5432, 'Where clients and the other members reach its database.'),
+      dnsName: dnsName('Absolute name that SRV and CNAME records point to; needed by those only.').optional(),
+      priority: z
+        .int('a whole number')
+        .min(0, 'at least 0')
+        .max(1000, 'at most 1000')
+        .prefault(100)
+        .meta({ description: 'Breaks a tie between equally advanced members, higher first. 0: never promoted by itself.' }),
+      dataDir: absolutePath("The database's data directory."),
+      stateDir: absolutePath('Epoch, token, sockets and locks, of the agent and the guard alone.'),
+    },
+    'a member: { address, dataDir, stateDir }',
+  )
   .meta({ description: 'One member of the group, with an agent beside it.' });
 
 export const RecordSchema = z
-  .strictObject({
-    name: dnsName('Absolute name, with its final dot, that clients find the primary by.'),
-    type: z.enum(RECORD_TYPES, 'A, AAAA, CNAME or SRV').meta({ description: 'SRV carries host and port, A and AAAA only the address, CNAME only the host.' }),
-    ttl: duration({ min: '0s', max: '1d' }, 'How long resolvers may keep it, in whole seconds.')
-      .refine((ms) => ms % 1000 === 0, 'whole seconds')
-      .prefault('5s'),
-    provider: text("the provider's name", 'One of the providers above, by name.'),
-  }, 'a record: { name, type, provider }')
+  .strictObject(
+    {
+      name: dnsName('Absolute name, with its final dot, that clients find the primary by.'),
+      type: z.enum(RECORD_TYPES, 'A, AAAA, CNAME or SRV').meta({ description: 'SRV carries host and port, A and AAAA only the address, CNAME only the host.' }),
+      ttl: duration({ min: '0s', max: '1d' }, 'How long resolvers may keep it, in whole seconds.')
+        .refine((ms) => ms % 1000 === 0, 'whole seconds')
+        .prefault('5s'),
+      provider: text("the provider's name", 'One of the providers above, by name.'),
+    },
+    'a record: { name, type, provider }',
+  )
   .meta({ description: 'A record set that the group owns.' });
 
 export const GroupSchema = z
-  .strictObject({
-    database: z.literal('postgres', 'postgres (the kind of database)').prefault('postgres').meta({ description: 'The driver.' }),
-    lease: z
-      .string(DURATION_WORDS)
-      .regex(DURATION_PATTERN, DURATION_WORDS)
-      .transform((written) => parseDuration(written) as number)
-      .refine((ms) => ms >= LEASE_MIN_MS && ms <= LEASE_MAX_MS, { error: ({ input }) => leaseWords(input as number) })
-      .prefault('3s')
-      .meta({ description: 'How long a primary may write without the server having heard of it: the time until a silent one is replaced. From 1s to 5m.' }),
-    durability: DurabilitySchema.prefault('sync'),
-    policy: Policy.prefault({}),
-    postgres: Postgres,
-    members: named(MemberSchema, 'The members, by name.'),
-    records: z.array(RecordSchema, 'a list of records').prefault([]).meta({ description: 'The records that follow the primary.' }),
-  }, 'a group: { members: … }')
+  .strictObject(
+    {
+      database: z.literal('postgres', 'postgres (the kind of database)').prefault('postgres').meta({ description: 'The driver.' }),
+      lease: z
+        .string(DURATION_WORDS)
+        .regex(DURATION_PATTERN, DURATION_WORDS)
+        .transform((written) => parseDuration(written) as number)
+        .refine((ms) => ms >= LEASE_MIN_MS && ms <= LEASE_MAX_MS, { error: ({ input }) => leaseWords(input as number) })
+        .prefault('3s')
+        .meta({ description: 'How long a primary may write without the server having heard of it: the time until a silent one is replaced. From 1s to 5m.' }),
+      durability: DurabilitySchema.prefault('sync'),
+      policy: Policy.prefault({}),
+      postgres: Postgres,
+      members: named(MemberSchema, 'The members, by name.'),
+      records: z.array(RecordSchema, 'a list of records').prefault([]).meta({ description: 'The records that follow the primary.' }),
+    },
+    'a group: { members: … }',
+  )
   .meta({ description: 'A database group: one writable primary and its standbys.' });
 
 export const ConfigSchema = z
-  .strictObject({
-    temporal: Temporal.prefault({}),
-    providers: named(ProviderSchema, 'Where records are kept, by name.').prefault({}),
-    groups: named(GroupSchema, 'The database groups, by name.'),
-  }, 'a mapping with groups')
+  .strictObject(
+    {
+      temporal: Temporal.prefault({}),
+      providers: named(ProviderSchema, 'Where records are kept, by name.').prefault({}),
+      groups: named(GroupSchema, 'The database groups, by name.'),
+    },
+    'a mapping with groups',
+  )
   .meta({ title: 'understudy.yaml', description: 'The configuration of Understudy.' });
 
 export type RawConfig = z.output<typeof ConfigSchema>;

@@ -16,8 +16,12 @@ export function crossCheck(raw: unknown): Finding[] {
   const providers = mapping(raw['providers']);
   const groups = mapping(raw['groups']);
   const findings: Finding[] = [
-    ...Object.keys(providers).filter(isBadName).map((name) => badName(['providers', name])),
-    ...Object.keys(groups).filter(isBadName).map((name) => badName(['groups', name])),
+    ...Object.keys(providers)
+      .filter(isBadName)
+      .map((name) => badName(['providers', name])),
+    ...Object.keys(groups)
+      .filter(isBadName)
+      .map((name) => badName(['groups', name])),
   ];
   if (isMapping(raw['groups']) && Object.keys(groups).length === 0) findings.push({ path: ['groups'], words: 'at least one group', at: 'key' });
   const seen: Seen = { addresses: new Map(), directories: new Map(), names: new Map() };
@@ -94,7 +98,10 @@ function checkMembers(members: readonly ReadMember[], group: Record<string, unkn
       if (first !== undefined) findings.push({ path: [...member.path, 'address'], words: `${own} is the address of ${first.join('.')} already`, at: 'value' });
       else seen.addresses.set(own, member.path);
     }
-    for (const [key, directory] of [['dataDir', dataDir], ['stateDir', stateDir]] as const) {
+    for (const [key, directory] of [
+      ['dataDir', dataDir],
+      ['stateDir', stateDir],
+    ] as const) {
       // Only members of one host can be in each other's way; which host it is, the address says.
       if (directory === undefined || address === undefined) continue;
       const own = `${address.host.toLowerCase()} ${directory}`;
@@ -103,7 +110,12 @@ function checkMembers(members: readonly ReadMember[], group: Record<string, unkn
       else seen.directories.set(own, [...member.path, key]);
     }
     if (dataDir !== undefined && stateDir !== undefined && stateDir.startsWith(`${dataDir}/`)) {
-      findings.push({ path: [...member.path, 'stateDir'], words: 'lies inside dataDir, which a clone replaces', hint: 'choose a directory beside it', at: 'value' });
+      findings.push({
+        path: [...member.path, 'stateDir'],
+        words: 'lies inside dataDir, which a clone replaces',
+        hint: 'choose a directory beside it',
+        at: 'value',
+      });
     }
     if (stateDir !== undefined && Buffer.byteLength(stateDir) + SOCKET_NAME_BYTES > SOCKET_PATH_BYTES) {
       findings.push({
@@ -126,7 +138,15 @@ function checkDurability(group: Record<string, unknown>, members: number, above:
   const inside = isMapping(written) && written['confirm'] !== undefined;
   const at = inside || written !== undefined ? ('value' as const) : ('key' as const);
   const place: Path = [...above, 'durability', ...(inside ? ['confirm'] : [])];
-  if (standbys === 0) return [{ path: place, words: 'sync with one member: no standby could ever confirm a commit, so each would wait for ever', hint: 'add a member, or write durability: async', at }];
+  if (standbys === 0)
+    return [
+      {
+        path: place,
+        words: 'sync with one member: no standby could ever confirm a commit, so each would wait for ever',
+        hint: 'add a member, or write durability: async',
+        at,
+      },
+    ];
   return [{ path: place, words: `${confirm} standbys are to confirm each commit, but the group has ${standbys}`, hint: `at most ${standbys}`, at }];
 }
 
@@ -137,15 +157,23 @@ function checkPasswords(group: Record<string, unknown>, members: number, above: 
   if (!isMapping(postgres) || (postgres['auth'] ?? 'scram-sha-256') !== 'scram-sha-256') return [];
   const replication = postgres['replication'] ?? {};
   if (!isMapping(replication) || replication['password'] !== undefined) return [];
-  return [{
-    path: [...above, 'postgres', 'replication', 'password'],
-    words: 'missing: with auth scram-sha-256 a standby connects by password',
-    hint: 'write password: { env: NAME } or { file: /path }; or auth: trust, where nobody else can reach the members',
-    at: 'key',
-  }];
+  return [
+    {
+      path: [...above, 'postgres', 'replication', 'password'],
+      words: 'missing: with auth scram-sha-256 a standby connects by password',
+      hint: 'write password: { env: NAME } or { file: /path }; or auth: trust, where nobody else can reach the members',
+      at: 'key',
+    },
+  ];
 }
 
-function checkRecords(group: Record<string, unknown>, groupName: string, members: readonly ReadMember[], providers: Record<string, unknown>, seen: Seen): Finding[] {
+function checkRecords(
+  group: Record<string, unknown>,
+  groupName: string,
+  members: readonly ReadMember[],
+  providers: Record<string, unknown>,
+  seen: Seen,
+): Finding[] {
   const records: unknown = group['records'];
   if (!Array.isArray(records)) return [];
   return records.flatMap((record: unknown, index): Finding[] => {
@@ -166,7 +194,8 @@ function checkProvider(provider: string, name: string | undefined, providers: Re
   const known = Object.keys(providers);
   if (!known.includes(provider)) {
     const guess = nearest(provider, known);
-    const hint = guess !== undefined ? `did you mean ${guess}?` : known.length === 0 ? 'there is none yet: add it under providers' : `known: ${known.join(', ')}`;
+    const hint =
+      guess !== undefined ? `did you mean ${guess}?` : known.length === 0 ? 'there is none yet: add it under providers' : `known: ${known.join(', ')}`;
     return [{ path: [...at, 'provider'], words: `no provider is named ${JSON.stringify(provider)}`, hint, at: 'value' }];
   }
   const zone = good(ProviderSchema.shape.zone, mapping(providers[provider])['zone'])?.toLowerCase();
@@ -193,11 +222,23 @@ function checkTargets(type: string, members: readonly ReadMember[], at: Path): F
   if (type === 'SRV' || type === 'CNAME') {
     const nameless = members.filter((member) => !member.hasDnsName).map(({ name }) => name);
     if (nameless.length === 0) return [];
-    return [{ path: [...at, 'type'], words: `${type} points to a name, and ${nameless.join(', ')} ${nameless.length === 1 ? 'has' : 'have'} no dnsName`, hint: 'give each member a dnsName', at: 'value' }];
+    return [
+      {
+        path: [...at, 'type'],
+        words: `${type} points to a name, and ${nameless.join(', ')} ${nameless.length === 1 ? 'has' : 'have'} no dnsName`,
+        hint: 'give each member a dnsName',
+        at: 'value',
+      },
+    ];
   }
   const fits = type === 'A' ? isIPv4 : isIPv6;
   const misfits = members.filter(({ address }) => address !== undefined && !fits(address.host)).map(({ name, address }) => `${name} (${address?.host})`);
   if (misfits.length === 0) return [];
-  return [{ path: [...at, 'type'], words: `${type} points to an ${type === 'A' ? 'IPv4' : 'IPv6'} address, which is not what ${misfits.join(', ')} ${misfits.length === 1 ? 'has' : 'have'}`, at: 'value' }];
+  return [
+    {
+      path: [...at, 'type'],
+      words: `${type} points to an ${type === 'A' ? 'IPv4' : 'IPv6'} address, which is not what ${misfits.join(', ')} ${misfits.length === 1 ? 'has' : 'have'}`,
+      at: 'value',
+    },
+  ];
 }
-

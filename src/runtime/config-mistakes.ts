@@ -38,10 +38,15 @@ function withHint(finding: Finding, value: unknown): Finding {
   const key = String(finding.path.at(-1));
   if (finding.words === SECRET_WORDS) {
     // The value is never repeated: it may be the secret itself.
-    return { ...finding, hint: `put it into the environment or into a file, and write ${key}: { env: UNDERSTUDY_${key.toUpperCase()} } or ${key}: { file: /etc/understudy/${key} }` };
+    return {
+      ...finding,
+      hint: `put it into the environment or into a file, and write ${key}: { env: UNDERSTUDY_${key.toUpperCase()} } or ${key}: { file: /etc/understudy/${key} }`,
+    };
   }
-  if (finding.words === DNS_NAME_WORDS && typeof value === 'string' && !value.endsWith('.') && /^[\w.-]+$/.test(value)) return { ...finding, hint: `write ${value}.` };
-  if (finding.words.startsWith('a duration') && (typeof value === 'number' || /^\d+$/.test(String(value)))) return { ...finding, hint: `${String(value)} has no unit: write ${String(value)}s or ${String(value)}ms` };
+  if (finding.words === DNS_NAME_WORDS && typeof value === 'string' && !value.endsWith('.') && /^[\w.-]+$/.test(value))
+    return { ...finding, hint: `write ${value}.` };
+  if (finding.words.startsWith('a duration') && (typeof value === 'number' || /^\d+$/.test(String(value))))
+    return { ...finding, hint: `${String(value)} has no unit: write ${String(value)}s or ${String(value)}ms` };
   if (finding.words.startsWith('a size') && typeof value === 'string' && /^\d+(\.\d+)? *[kmgt]i?b?$/i.test(value)) {
     const [, digits, letter] = /^([\d.]+) *([kmgt])/i.exec(value) as RegExpExecArray;
     return { ...finding, hint: `write ${digits}${letter?.toLowerCase() === 'k' ? 'k' : letter?.toUpperCase()}B (1024 each)` };
@@ -91,4 +96,5 @@ function schemasAt(path: Path): Json[] {
 
 const branchesOf = (schema: Json): Json[] => (schema.anyOf === undefined ? [schema] : (schema.anyOf as Json[]).flatMap(branchesOf));
 const keysAt = (path: Path): string[] => [...new Set(schemasAt(path).flatMap((schema) => Object.keys(schema.properties ?? {})))];
-const choicesAt = (path: Path): string[] => schemasAt(path).flatMap((schema) => [...(schema.enum ?? []), ...(schema.const === undefined ? [] : [schema.const])].map(String));
+const choicesAt = (path: Path): string[] =>
+  schemasAt(path).flatMap((schema) => [...(schema.enum ?? []), ...(schema.const === undefined ? [] : [schema.const])].map(String));

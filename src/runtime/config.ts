@@ -35,12 +35,20 @@ export async function loadConfig(file: string): Promise<Config> {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a directory' : `it cannot be read (${code})`;
-    throw new UnderstudyError('ConfigInvalid', `the configuration ${file} was asked for, and ${why}. Next: name it with --config FILE or UNDERSTUDY_CONFIG.`, { file }, error);
+    throw new UnderstudyError(
+      'ConfigInvalid',
+      `the configuration ${file} was asked for, and ${why}. Next: name it with --config FILE or UNDERSTUDY_CONFIG.`,
+      { file },
+      error,
+    );
   }
   const answer = checkConfig(text, file);
   if ('config' in answer) return answer.config;
   const count = answer.mistakes.length;
-  throw new UnderstudyError('ConfigInvalid', `${file} has ${count === 1 ? 'one mistake' : `${count} mistakes`}:\n\n${printMistakes(answer.mistakes)}`, { file, mistakes: answer.mistakes });
+  throw new UnderstudyError('ConfigInvalid', `${file} has ${count === 1 ? 'one mistake' : `${count} mistakes`}:\n\n${printMistakes(answer.mistakes)}`, {
+    file,
+    mistakes: answer.mistakes,
+  });
 }
 
 /** Checks a configuration's text: the configuration, or every mistake in it, in the order of the text. */
@@ -94,7 +102,10 @@ function printPath(where: Path): string {
 /** For people: place, path and words of each, the line with a caret below it. */
 export function printMistakes(mistakes: readonly Mistake[]): string {
   return mistakes
-    .map(({ file, line, column, path: where, words, hint, excerpt }) => `${file}:${line}:${column} ${where === '' ? '' : `${where}: `}${words}\n${excerpt}${hint === undefined ? '' : `\n        ${hint}`}`)
+    .map(
+      ({ file, line, column, path: where, words, hint, excerpt }) =>
+        `${file}:${line}:${column} ${where === '' ? '' : `${where}: `}${words}\n${excerpt}${hint === undefined ? '' : `\n        ${hint}`}`,
+    )
     .join('\n\n');
 }
 
@@ -154,14 +165,21 @@ function toDurability(raw: RawConfig['groups'][string]['durability']): Durabilit
 
 function toPostgres({ maxWalKept, superuser, replication, ...rest }: RawConfig['groups'][string]['postgres']): PostgresConfig {
   const { bin, systemUser, ...always } = rest;
-  return { ...always, ...defined({ bin, systemUser }), superuser: toCredential(superuser), replication: toCredential(replication), maxWalKeptBytes: maxWalKept };
+  return {
+    ...always,
+    ...defined({ bin, systemUser }),
+    superuser: toCredential(superuser),
+    replication: toCredential(replication),
+    maxWalKeptBytes: maxWalKept,
+  };
 }
 
 function toCredential({ user, password }: { user: string; password?: SecretRef | undefined }): Credential {
   return { user, ...(password === undefined ? {} : { password }) };
 }
 
-const mapValues = <A, B>(record: Record<string, A>, change: (value: A) => B): Record<string, B> => Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+const mapValues = <A, B>(record: Record<string, A>, change: (value: A) => B): Record<string, B> =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
 
 /** Without the keys that have no value, which an optional key of the model may not have. */
 function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {

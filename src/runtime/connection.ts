@@ -41,7 +41,9 @@ const DEFAULT_ADDRESS = '127.0.0.1:7233';
 export function resolveTarget(temporal: TemporalConfig = {}, env: Record<string, string | undefined> = process.env): Target {
   const file = env['TEMPORAL_CONFIG_FILE'];
   if (file !== undefined && file !== '' && !existsSync(file)) {
-    throw new UnderstudyError('ConfigInvalid', `TEMPORAL_CONFIG_FILE names ${file}, and there is no such file. Next: write it, or unset the variable.`, { file });
+    throw new UnderstudyError('ConfigInvalid', `TEMPORAL_CONFIG_FILE names ${file}, and there is no such file. Next: write it, or unset the variable.`, {
+      file,
+    });
   }
   const profile = temporal.profile ?? (env['TEMPORAL_PROFILE'] || undefined);
   let loaded: ReturnType<typeof loadClientConnectConfig>;
@@ -49,14 +51,22 @@ export function resolveTarget(temporal: TemporalConfig = {}, env: Record<string,
     loaded = loadClientConnectConfig({ ...(profile === undefined ? {} : { profile }), overrideEnvVars: withoutUnset(env) });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new UnderstudyError('ConfigInvalid', `Temporal's profile ${profile ?? 'default'} cannot be used: ${why}. Next: see the profiles by "temporal config list".`, { profile: profile ?? 'default' }, error);
+    throw new UnderstudyError(
+      'ConfigInvalid',
+      `Temporal's profile ${profile ?? 'default'} cannot be used: ${why}. Next: see the profiles by "temporal config list".`,
+      { profile: profile ?? 'default' },
+      error,
+    );
   }
   const { connectionOptions } = loaded;
   const how =
-    temporal.address !== undefined ? 'named by temporal.address of the configuration'
-    : env['TEMPORAL_ADDRESS'] ? 'named by TEMPORAL_ADDRESS'
-    : connectionOptions.address !== undefined ? `named by Temporal's profile ${profile ?? 'default'}`
-    : 'the default, since neither configuration, environment nor profile names one';
+    temporal.address !== undefined
+      ? 'named by temporal.address of the configuration'
+      : env['TEMPORAL_ADDRESS']
+        ? 'named by TEMPORAL_ADDRESS'
+        : connectionOptions.address !== undefined
+          ? `named by Temporal's profile ${profile ?? 'default'}`
+          : 'the default, since neither configuration, environment nor profile names one';
   const address = temporal.address ?? connectionOptions.address ?? DEFAULT_ADDRESS;
   // `exactOptionalPropertyTypes`: what the profile leaves undefined is left out.
   const options = Object.fromEntries(Object.entries({ ...connectionOptions, address }).filter(([, value]) => value !== undefined)) as ConnectionOptions;

@@ -11,8 +11,10 @@ import { UnderstudyError } from '../model/error.ts';
 export function resolveSecret(ref: SecretRef, env: NodeJS.ProcessEnv = process.env): string {
   if ('env' in ref) {
     const value = env[ref.env];
-    if (value === undefined) throw new UnderstudyError('SecretMissing', `the environment variable ${ref.env} is not set. Next: set it for this process.`, { env: ref.env });
-    if (value === '') throw new UnderstudyError('SecretMissing', `the environment variable ${ref.env} is empty. Next: set it for this process.`, { env: ref.env });
+    if (value === undefined)
+      throw new UnderstudyError('SecretMissing', `the environment variable ${ref.env} is not set. Next: set it for this process.`, { env: ref.env });
+    if (value === '')
+      throw new UnderstudyError('SecretMissing', `the environment variable ${ref.env} is empty. Next: set it for this process.`, { env: ref.env });
     return value;
   }
   let text: string;
@@ -21,7 +23,12 @@ export function resolveSecret(ref: SecretRef, env: NodeJS.ProcessEnv = process.e
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     const why = code === 'ENOENT' ? 'does not exist' : code === 'EACCES' ? 'may not be read by this account' : `cannot be read (${code})`;
-    throw new UnderstudyError('SecretMissing', `the secret's file ${ref.file} ${why}. Next: write it there, readable by this account alone.`, { file: ref.file }, error);
+    throw new UnderstudyError(
+      'SecretMissing',
+      `the secret's file ${ref.file} ${why}. Next: write it there, readable by this account alone.`,
+      { file: ref.file },
+      error,
+    );
   }
   const value = text.replace(/\r?\n$/, '');
   if (value === '') throw new UnderstudyError('SecretMissing', `the secret's file ${ref.file} is empty. Next: write the secret there.`, { file: ref.file });

@@ -32,7 +32,8 @@ describe('understudy doctor', () => {
     const { code, stdout } = await runCli(['doctor', '-o', 'json', ...args], { cwd: scratch, env });
     return { code, ...(JSON.parse(stdout) as Told) };
   };
-  const of = (told: Told, subject: string): string[] => told.findings.filter((finding) => finding.subject === subject).map(({ verdict, words }) => `${verdict}: ${words}`);
+  const of = (told: Told, subject: string): string[] =>
+    told.findings.filter((finding) => finding.subject === subject).map(({ verdict, words }) => `${verdict}: ${words}`);
 
   it('a machine with its tools is usable: versions, where they were found, and who holds the lease', async () => {
     const told = await ask({ UNDERSTUDY_PG_BIN: bin, UNDERSTUDY_TEMPORAL: path.join(scratch, 'temporal'), TEMPORAL_CONFIG_FILE: '' });
@@ -52,12 +53,20 @@ describe('understudy doctor', () => {
   it('PostgreSQL that is asked for and not there makes it unusable, with the next step', async () => {
     const told = await ask({ UNDERSTUDY_PG_BIN: '/nowhere', UNDERSTUDY_OFFLINE: '1' });
     expect(told.code).toBe(1);
-    expect(told.findings.find(({ subject }) => subject === 'PostgreSQL')).toMatchObject({ verdict: 'bad', next: expect.stringContaining('apt install postgresql') });
+    expect(told.findings.find(({ subject }) => subject === 'PostgreSQL')).toMatchObject({
+      verdict: 'bad',
+      next: expect.stringContaining('apt install postgresql'),
+    });
   });
 
   it('a configuration with mistakes is pointed to', async () => {
     writeFileSync(path.join(scratch, 'broken.yaml'), 'groups: {}\n');
     const told = await ask({ UNDERSTUDY_PG_BIN: bin }, '--config', 'broken.yaml');
-    expect(told.findings.find(({ subject }) => subject === 'configuration')).toEqual({ subject: 'configuration', verdict: 'bad', words: 'broken.yaml has one mistake', next: 'understudy validate broken.yaml' });
+    expect(told.findings.find(({ subject }) => subject === 'configuration')).toEqual({
+      subject: 'configuration',
+      verdict: 'bad',
+      words: 'broken.yaml has one mistake',
+      next: 'understudy validate broken.yaml',
+    });
   });
 });

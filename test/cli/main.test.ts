@@ -89,7 +89,15 @@ describe('output', () => {
   });
 
   it('a table has columns and no borders', () => {
-    expect(table(['member', 'lag'], [['pg-a', 0], ['pg-long', 12]])).toBe('member   lag\npg-a     0\npg-long  12');
+    expect(
+      table(
+        ['member', 'lag'],
+        [
+          ['pg-a', 0],
+          ['pg-long', 12],
+        ],
+      ),
+    ).toBe('member   lag\npg-a     0\npg-long  12');
   });
 
   it('a time is in UTC, with its age', () => {
@@ -126,7 +134,10 @@ describe('help', () => {
 describe('completion', () => {
   const complete = async (...words: string[]): Promise<string[]> => {
     const { stdout } = await runCli(['complete', '--', ...words], { env: { UNDERSTUDY_CONFIG: path.join(CONFIG, 'good.yaml') } });
-    return stdout.split('\n').filter((line) => line !== '' && !/^:\d+$/.test(line)).map((line) => line.split('\t')[0] as string);
+    return stdout
+      .split('\n')
+      .filter((line) => line !== '' && !/^:\d+$/.test(line))
+      .map((line) => line.split('\t')[0] as string);
   };
 
   it.each(['bash', 'zsh', 'fish'])('prints a script for %s', async (shell) => {

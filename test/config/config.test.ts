@@ -21,7 +21,12 @@ describe('a configuration', () => {
       },
     });
     const { spec, local } = config.groups['orders'] ?? expect.fail('no group');
-    expect(spec).toMatchObject({ name: 'orders', leaseMs: 1000, durability: { mode: 'sync', confirm: 1, relaxAfterMs: 30_000 }, records: [{ name: 'orders.db.test.', type: 'A', ttlSeconds: 5, provider: 'main' }] });
+    expect(spec).toMatchObject({
+      name: 'orders',
+      leaseMs: 1000,
+      durability: { mode: 'sync', confirm: 1, relaxAfterMs: 30_000 },
+      records: [{ name: 'orders.db.test.', type: 'A', ttlSeconds: 5, provider: 'main' }],
+    });
     expect(spec.members[2]).toEqual({ name: 'pg-c', host: '10.0.0.3', port: 5432, dnsName: 'pg-c.db.test.', priority: 0 });
     expect(local['pg-a']).toEqual({ dataDir: '/var/lib/understudy/orders/data', stateDir: '/var/lib/understudy/orders/state' });
   });
@@ -76,7 +81,10 @@ describe('a configuration', () => {
   });
 
   it('that is not there is an error with the next step', async () => {
-    await expect(loadConfig('/nowhere/u.yaml')).rejects.toMatchObject({ code: 'ConfigInvalid', message: expect.stringMatching(/there is no such file\. Next: /) });
+    await expect(loadConfig('/nowhere/u.yaml')).rejects.toMatchObject({
+      code: 'ConfigInvalid',
+      message: expect.stringMatching(/there is no such file\. Next: /),
+    });
   });
 
   it('I9: with mistakes is one error that lists them all, and no secret', async () => {

@@ -16,7 +16,14 @@ describe('where Temporal is', () => {
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   it.each([
-    ['the configuration comes first', { address: 'config.test:1', namespace: 'n' }, { TEMPORAL_ADDRESS: 'env.test:1' }, 'config.test:1', 'n', 'temporal.address of the configuration'],
+    [
+      'the configuration comes first',
+      { address: 'config.test:1', namespace: 'n' },
+      { TEMPORAL_ADDRESS: 'env.test:1' },
+      'config.test:1',
+      'n',
+      'temporal.address of the configuration',
+    ],
     ['then the environment', {}, { TEMPORAL_ADDRESS: 'env.test:1', TEMPORAL_NAMESPACE: 'e' }, 'env.test:1', 'e', 'TEMPORAL_ADDRESS'],
     ['then the profile', {}, { TEMPORAL_CONFIG_FILE: 'profiles' }, 'file.test:7233', 'from-file', "Temporal's profile default"],
     ['which can be named', { profile: 'prod' }, { TEMPORAL_CONFIG_FILE: 'profiles' }, 'prod.test:7233', 'default', "Temporal's profile prod"],
@@ -38,12 +45,16 @@ describe('where Temporal is', () => {
     await new Promise((resolve) => server.close(resolve));
     await expect(connect({ temporal: { address: `127.0.0.1:${port}` }, purpose: 'cli', connectTimeoutMs: 300 })).rejects.toMatchObject({
       code: 'TemporalUnreachable',
-      message: expect.stringMatching(new RegExp(`does not answer at 127.0.0.1:${port} within 300 ms \\(named by temporal.address of the configuration\\).*Next: `)),
+      message: expect.stringMatching(
+        new RegExp(`does not answer at 127.0.0.1:${port} within 300 ms \\(named by temporal.address of the configuration\\).*Next: `),
+      ),
     });
   });
 
   it('a link survives the slashes in an id', () => {
-    expect(uiLink('http://127.0.0.1:8233/', 'default', 'failover/orders/8', 'r')).toBe('http://127.0.0.1:8233/namespaces/default/workflows/failover%2Forders%2F8/r/history');
+    expect(uiLink('http://127.0.0.1:8233/', 'default', 'failover/orders/8', 'r')).toBe(
+      'http://127.0.0.1:8233/namespaces/default/workflows/failover%2Forders%2F8/r/history',
+    );
     expect(uiLink(undefined, 'default', 'x')).toBeUndefined();
   });
 });

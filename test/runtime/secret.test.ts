@@ -25,6 +25,8 @@ describe('a secret', () => {
     ['a file that is not there', () => ({ file: path.join(directory, 'none') }), /none does not exist/],
     ['an empty file', () => ({ file: file('empty', '\n') }), /empty is empty/],
   ])('I9: %s is named, and how to set it', (_, ref, words) => {
-    expect(() => resolveSecret(ref(), { EMPTY: '' })).toThrow(expect.objectContaining({ code: 'SecretMissing', message: expect.stringMatching(words) }) as Error);
+    expect(() => resolveSecret(ref(), { EMPTY: '' })).toThrow(
+      expect.objectContaining({ code: 'SecretMissing', message: expect.stringMatching(words) }) as Error,
+    );
   });
 });

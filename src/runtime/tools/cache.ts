@@ -25,7 +25,12 @@ export function openCache(directory: string): void {
     mkdirSync(directory, { recursive: true, mode: 0o755 });
     accessSync(directory, constants.W_OK);
   } catch (error) {
-    throw new UnderstudyError('ToolMissing', `the cache ${directory} cannot be written (${(error as NodeJS.ErrnoException).code}): ${next}`, { directory }, error);
+    throw new UnderstudyError(
+      'ToolMissing',
+      `the cache ${directory} cannot be written (${(error as NodeJS.ErrnoException).code}): ${next}`,
+      { directory },
+      error,
+    );
   }
   if (!isOurs(directory)) throw new UnderstudyError('ToolMissing', `the cache ${directory} can be written by another account: ${next}`, { directory });
 }

@@ -87,7 +87,11 @@ async function install(pin: Pin, requirements: string, target: string, env: Node
     const missing = done.code === 'ENOENT' || /No module named pip/.test(done.all ?? '');
     if (!missing) {
       const said = (done.all || (done.shortMessage ?? 'no reason given')).trim().split('\n').slice(-6).join('\n  ');
-      throw new UnderstudyError('ToolMissing', `${[command, ...first.slice(0, 2)].join(' ')} could not fetch ${pin.name} ${pin.version}${done.timedOut ? ` within ${FETCH_LIMIT_MS / 1000} s` : ''}:\n  ${said}`, { pin });
+      throw new UnderstudyError(
+        'ToolMissing',
+        `${[command, ...first.slice(0, 2)].join(' ')} could not fetch ${pin.name} ${pin.version}${done.timedOut ? ` within ${FETCH_LIMIT_MS / 1000} s` : ''}:\n  ${said}`,
+        { pin },
+      );
     }
     tried.push(command === 'python3' ? 'python3 -m pip' : command);
   }

