@@ -1,8 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
 import path from 'node:path';
-import { createKernelTimer } from '../guard/kernel-timer.ts';
-import { probeHost } from '../guard/namespace.ts';
+import { examineFence } from '../guard/fence-kind.ts';
 import type { Config } from '../model/config.ts';
 import { UnderstudyError } from '../model/error.ts';
 import { formatSize } from '../model/units.ts';
@@ -170,25 +169,17 @@ function account(config: Config | undefined): Finding {
 
 /** Who ends a primary whose lease has run out (protocol 1.4). */
 async function lease(): Promise<Finding[]> {
-  const timer = await createKernelTimer();
-  const host = probeHost();
-  const lacking = ['why' in timer ? timer.why : undefined, host.namespace === 'none' ? (host.why ?? 'no pid namespace') : undefined].filter(
-    (words) => words !== undefined,
-  );
+  const found = await examineFence();
   const held: Finding =
-    lacking.length === 0
-      ? {
-          subject: 'lease',
-          verdict: 'ok',
-          words: `held by the kernel: its timer kills the guard, and with it the database's whole pid namespace${host.namespace === 'user' ? ' (in a user namespace)' : ''}`,
-        }
+    found.fence === 'kernel'
+      ? { subject: 'lease', verdict: 'ok', words: "held by the kernel: its timer kills the guard, and with it the database's whole pid namespace" }
       : {
           subject: 'lease',
           verdict: 'note',
-          words: `held by the guard's own clock only (fence: process), since ${lacking.join('; and ')}`,
+          words: `held by the guard's own clock only (fence: process), since ${found.fenceWords ?? 'the kernel does not'}`,
           next: 'run the agent as root or with CAP_SYS_ADMIN, on Linux with util-linux',
         };
-  const realtime: Finding = host.realtime
+  const realtime: Finding = found.realtime
     ? { subject: 'priority', verdict: 'ok', words: 'real-time: no commit after the deadline on a busy host' }
     : {
         subject: 'priority',
