@@ -52,7 +52,8 @@ function startLocked(stateDir: string): void {
   process.on('SIGHUP', () => {});
   child.on('error', (error) => fail(error.message, 1));
   child.on('exit', (code, signal) => {
-    if (code === LOCK_TAKEN) fail(`another guard of this member runs, with process id ${readFileSync(lockPath(stateDir), 'utf8').trim()}: a member has one guard`, LOCK_TAKEN);
+    if (code === LOCK_TAKEN)
+      fail(`another guard of this member runs, with process id ${readFileSync(lockPath(stateDir), 'utf8').trim()}: a member has one guard`, LOCK_TAKEN);
     process.exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
   });
 }

@@ -217,11 +217,20 @@ export async function ensureGuard(o: EnsureGuardOptions): Promise<GuardClient> {
       const ended = spawned?.ended();
       if (elapsedMs() >= limitMs || (ended !== undefined && !ended.lockTaken)) {
         if (spawned === undefined) throw error;
-        throw new UnderstudyError(error.code, `${error.message}. One was started: ${ended?.words ?? 'it runs but does not answer'}; see ${o.logFile}`, { stateDir: o.stateDir }, error);
+        throw new UnderstudyError(
+          error.code,
+          `${error.message}. One was started: ${ended?.words ?? 'it runs but does not answer'}; see ${o.logFile}`,
+          { stateDir: o.stateDir },
+          error,
+        );
       }
       // A guard that is just ending may hold the lock a moment longer than its socket.
       if (error.code === 'GuardUnreachable' && (spawned === undefined || ended !== undefined)) {
-        spawned = spawnGuard({ stateDir: realpathSync(o.stateDir), logFile: o.logFile, guardScript: o.guardScript ?? fileURLToPath(new URL('../bin/guard.js', import.meta.url)) });
+        spawned = spawnGuard({
+          stateDir: realpathSync(o.stateDir),
+          logFile: o.logFile,
+          guardScript: o.guardScript ?? fileURLToPath(new URL('../bin/guard.js', import.meta.url)),
+        });
       }
     }
     await pause(LOOK_EVERY_MS);

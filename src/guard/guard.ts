@@ -32,12 +32,21 @@ interface Stop {
 
 type Database =
   | { readonly state: 'stopped'; readonly lastExit?: DatabaseExit }
-  | { readonly state: 'running'; readonly launch: LaunchSpec; readonly process: DatabaseProcess; readonly startedAtMs: number; readonly waiters: (() => void)[]; stop?: Stop };
+  | {
+      readonly state: 'running';
+      readonly launch: LaunchSpec;
+      readonly process: DatabaseProcess;
+      readonly startedAtMs: number;
+      readonly waiters: (() => void)[];
+      stop?: Stop;
+    };
 
 /** An immediate stop takes tens of milliseconds; a server that has not ended after this one does not act on signals. */
 const KILL_AFTER_MS = 500;
 /** Without the kernel's timer the clock that counts time asleep is looked at this often. */
 const LOOK_EVERY_MS = 200;
+/** Node's timers fire at once for more than 31 bits of milliseconds. */
+const LONGEST_ALARM_MS = 3_600_000;
 
 /**
  * The database's parent. It holds the deadline: while a database runs under a lease the kernel's timer is armed with it, from before the
@@ -115,7 +124,11 @@ export class Guard {
   #spawn(launch: LaunchSpec): Outcome | undefined {
     const mine = process.getuid?.();
     if (launch.user !== undefined && mine !== 0 && launch.user.uid !== mine) {
-      return { ok: false, code: 'DatabaseFailed', why: `the database was not started: it is to run as user ${launch.user.uid}, and the guard runs as ${mine}, which may not change that` };
+      return {
+        ok: false,
+        code: 'DatabaseFailed',
+        why: `the database was not started: it is to run as user ${launch.user.uid}, and the guard runs as ${mine}, which may not change that`,
+      };
     }
     const [program = ''] = launch.command;
     if (program.includes('/') && !isExecutable(program)) {
@@ -223,7 +236,7 @@ export class Guard {
     }
     const next = due.filter((atMs) => atMs > nowMs).reduce((least, atMs) => Math.min(least, atMs), Number.POSITIVE_INFINITY);
     if (next === Number.POSITIVE_INFINITY) return;
-    const waitMs = this.#timer === undefined ? Math.min(next - nowMs, LOOK_EVERY_MS) : next - nowMs;
+    const waitMs = Math.min(next - nowMs, this.#timer === undefined ? LOOK_EVERY_MS : LONGEST_ALARM_MS);
     this.#wake = setTimeout(() => this.#tick(), Math.ceil(waitMs));
   }
 
@@ -232,7 +245,8 @@ export class Guard {
     const database = this.#database;
     if (database.state !== 'running') return;
     // A stop that came before there was a process to signal.
-    if (database.stop !== undefined) database.process.signal(database.stop.stage === 'fast' ? database.launch.stopSignals.fast : database.launch.stopSignals.immediate);
+    if (database.stop !== undefined)
+      database.process.signal(database.stop.stage === 'fast' ? database.launch.stopSignals.fast : database.launch.stopSignals.immediate);
     for (const resolve of database.waiters.splice(0)) resolve();
     this.#changed();
   }

@@ -34,9 +34,13 @@ const FURTHEST_AHEAD_MS = 24 * 3_600_000;
 export function extendLease({ lease, highestEpoch, fencing, nowMs }: Held, { epoch, deadlineMs, fenceBeforeMs }: Extension): Extended {
   if (fencing) return refuse('LeaseLost', `epoch ${epoch} was not extended: a fence is under way`);
   if (epoch < highestEpoch) return refuse('EpochStale', `epoch ${epoch} is over: this guard has held a lease of epoch ${highestEpoch}`);
-  if (deadlineMs <= nowMs) return refuse('LeaseLost', `epoch ${epoch} was not extended: the deadline it asked for passed ${Math.round(nowMs - deadlineMs)} ms ago`);
+  if (deadlineMs <= nowMs)
+    return refuse('LeaseLost', `epoch ${epoch} was not extended: the deadline it asked for passed ${Math.round(nowMs - deadlineMs)} ms ago`);
   if (deadlineMs > nowMs + FURTHEST_AHEAD_MS) {
-    return refuse('BadInput', `epoch ${epoch} was not extended: a deadline ${Math.round((deadlineMs - nowMs) / 3_600_000)} hours ahead is no instant of this host's CLOCK_BOOTTIME`);
+    return refuse(
+      'BadInput',
+      `epoch ${epoch} was not extended: a deadline ${Math.round((deadlineMs - nowMs) / 3_600_000)} hours ahead is no instant of this host's CLOCK_BOOTTIME`,
+    );
   }
   if (lease !== null && lease.deadlineMs <= nowMs && lease.epoch === epoch) {
     return refuse('LeaseLost', `epoch ${epoch} was not extended: its deadline passed ${Math.round(nowMs - lease.deadlineMs)} ms ago`);
@@ -49,7 +53,10 @@ export function extendLease({ lease, highestEpoch, fencing, nowMs }: Held, { epo
 export function refuseStart({ lease, fencing, nowMs }: Held, epoch: number | undefined): { code: ErrorCode; why: string } | undefined {
   if (fencing) return { code: 'LeaseLost', why: 'the database was not started: a fence is under way' };
   if (epoch !== undefined && lease?.epoch !== epoch) {
-    return { code: 'LeaseLost', why: `the primary of epoch ${epoch} was not started: ${lease === null ? 'no lease is held' : `the lease held is that of epoch ${lease.epoch}`}` };
+    return {
+      code: 'LeaseLost',
+      why: `the primary of epoch ${epoch} was not started: ${lease === null ? 'no lease is held' : `the lease held is that of epoch ${lease.epoch}`}`,
+    };
   }
   if (lease !== null && nowMs >= lease.fenceAtMs) {
     return { code: 'LeaseLost', why: `the database was not started: the lease of epoch ${lease.epoch} ends now` };

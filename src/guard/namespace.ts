@@ -46,14 +46,20 @@ export function probeHost(priority: 'take' | 'ask'): Host {
   const setpriv = findTool('setpriv');
   const unshare = findTool('unshare');
   const chrt = findTool('chrt');
-  const base = { setpriv, unshare, chrt, realtime: chrt !== undefined && (priority === 'take' ? takeRealtime(chrt) : run(chrt, ['--fifo', PRIORITY, 'true']) === undefined) };
+  const base = {
+    setpriv,
+    unshare,
+    chrt,
+    realtime: chrt !== undefined && (priority === 'take' ? takeRealtime(chrt) : run(chrt, ['--fifo', PRIORITY, 'true']) === undefined),
+  };
 
   if (setpriv === undefined || unshare === undefined) {
     const missing = [setpriv === undefined ? 'setpriv' : '', unshare === undefined ? 'unshare' : ''].filter(Boolean).join(' and ');
     return { ...base, namespace: 'none', why: `${missing} of util-linux not found` };
   }
   const deathSignal = run(setpriv, [...DIE_WITH_PARENT, 'true']);
-  if (deathSignal !== undefined) return { ...base, setpriv: undefined, namespace: 'none', why: `setpriv --pdeathsig: ${deathSignal}; a database would outlive a killed guard` };
+  if (deathSignal !== undefined)
+    return { ...base, setpriv: undefined, namespace: 'none', why: `setpriv --pdeathsig: ${deathSignal}; a database would outlive a killed guard` };
   const plain = run(unshare, [...NEW_PIDS, 'true']);
   if (plain === undefined) return { ...base, namespace: 'plain' };
   const drop = process.getuid?.() === 0 ? [...dropTo(setpriv, { uid: NOBODY, gid: NOBODY })] : [];

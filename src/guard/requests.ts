@@ -20,10 +20,12 @@ export function parseRequest(line: string): RequestLine {
       if (value['epoch'] !== undefined && !isWhole(value['epoch'])) throw bad('start: the epoch is no whole number');
       break;
     case 'extend':
-      if (!isWhole(value['epoch']) || !isInstant(value['deadlineMs']) || !isInstant(value['fenceBeforeMs'])) throw bad('extend: epoch, deadlineMs and fenceBeforeMs are wanted');
+      if (!isWhole(value['epoch']) || !isInstant(value['deadlineMs']) || !isInstant(value['fenceBeforeMs']))
+        throw bad('extend: epoch, deadlineMs and fenceBeforeMs are wanted');
       break;
     case 'fence':
-      if ((value['mode'] !== 'fast' && value['mode'] !== 'immediate') || !isInstant(value['limitMs']) || typeof value['why'] !== 'string') throw bad('fence: mode, limitMs and why are wanted');
+      if ((value['mode'] !== 'fast' && value['mode'] !== 'immediate') || !isInstant(value['limitMs']) || typeof value['why'] !== 'string')
+        throw bad('fence: mode, limitMs and why are wanted');
       break;
     default:
       throw bad(`unknown request ${JSON.stringify(value['ask'])}, perhaps from a newer version`);
@@ -47,7 +49,14 @@ function isLaunch(value: unknown): value is LaunchSpec {
   const userOk = user === undefined || (isObject(user) && isWhole(user['uid']) && isWhole(user['gid']));
   const { fast, immediate } = stopSignals as Record<string, unknown>;
   const signalsOk = (fast === 'SIGINT' || fast === 'SIGTERM') && (immediate === 'SIGQUIT' || immediate === 'SIGKILL');
-  return commandOk && userOk && signalsOk && typeof cwd === 'string' && typeof logFile === 'string' && Object.values(env as object).every((word) => typeof word === 'string');
+  return (
+    commandOk &&
+    userOk &&
+    signalsOk &&
+    typeof cwd === 'string' &&
+    typeof logFile === 'string' &&
+    Object.values(env as object).every((word) => typeof word === 'string')
+  );
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -125,7 +125,11 @@ export class GuardServer {
     client.pid = pid;
     if (!own || this.#owner === client) return { ok: true };
     if (this.#owner !== undefined) {
-      return { ok: false, code: 'GuardBusy', why: `the guard is owned by the agent with process id ${this.#owner.pid}: stop that one first; a member has one agent` };
+      return {
+        ok: false,
+        code: 'GuardBusy',
+        why: `the guard is owned by the agent with process id ${this.#owner.pid}: stop that one first; a member has one agent`,
+      };
     }
     this.#owner = client;
     this.#log('agent came', { agentPid: pid });

@@ -104,7 +104,11 @@ describe('the kernel', () => {
     const { uid, gid } = launch.user ?? { uid: 0, gid: 0 };
     const stateDir = launch.cwd;
     const output: string[] = [];
-    const child: ChildProcess = spawn('setpriv', [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--', process.execPath, GUARD_SCRIPT, '--state-dir', stateDir], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child: ChildProcess = spawn(
+      'setpriv',
+      [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--', process.execPath, GUARD_SCRIPT, '--state-dir', stateDir],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
     child.stderr?.on('data', (chunk: Buffer) => output.push(chunk.toString()));
     let guard: GuardClient | undefined;
     await until('the guard listens', async () => {
@@ -116,7 +120,9 @@ describe('the kernel', () => {
       return guard !== undefined;
     });
     const owned = stand.track(guard as GuardClient, stateDir);
-    process.stderr.write(`measured: as user ${uid}: fence ${owned.status.fence}, ${owned.status.fenceWords ?? 'nothing missing'}, real time ${owned.status.realtime}\n`);
+    process.stderr.write(
+      `measured: as user ${uid}: fence ${owned.status.fence}, ${owned.status.fenceWords ?? 'nothing missing'}, real time ${owned.status.realtime}\n`,
+    );
     await expect(owned.start({ ...launch, user: { uid: uid + 1, gid } })).rejects.toThrow(/may not change that/);
     await owned.start({ ...launch, logFile: join(stateDir, 'postgres.log') });
     await session();

@@ -15,7 +15,12 @@ describe('extendLease', () => {
     ['a lower epoch is refused after its lease has ended too', { ...held, lease: null }, { epoch: 6, deadlineMs: 10_250, fenceBeforeMs: 200 }, 'EpochStale'],
     ['a higher epoch takes over', held, { epoch: 8, deadlineMs: 10_100, fenceBeforeMs: 100 }, '8 until 10100, fenced at 10000'],
     ["a higher epoch's own deadline counts, even the earlier one", held, { epoch: 8, deadlineMs: 9900, fenceBeforeMs: 100 }, '8 until 9900, fenced at 9800'],
-    ['the same epoch may be taken anew after its lease ended with the database stopped', { ...held, lease: null }, { epoch: 7, deadlineMs: 10_250, fenceBeforeMs: 200 }, '7 until 10250, fenced at 10050'],
+    [
+      'the same epoch may be taken anew after its lease ended with the database stopped',
+      { ...held, lease: null },
+      { epoch: 7, deadlineMs: 10_250, fenceBeforeMs: 200 },
+      '7 until 10250, fenced at 10050',
+    ],
     ["the wall clock's time is no deadline", held, { epoch: 7, deadlineMs: 1_700_000_000_000, fenceBeforeMs: 200 }, 'BadInput'],
   ];
   for (const [name, before, extension, outcome] of table) {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
-import { GuardClient, ensureGuard } from '../../src/guard/client.ts';
+import { ensureGuard, type GuardClient } from '../../src/guard/client.ts';
 import type { LaunchSpec } from '../../src/guard/messages.ts';
 import { childrenOf } from '../../src/guard/process-tree.ts';
 import { bootTimeMs } from '../../src/runtime/clock.ts';
@@ -16,7 +16,10 @@ export const GUARD_SCRIPT = join(import.meta.dirname, '../../dist/src/bin/guard.
 /** Who runs a database here: PostgreSQL refuses root. */
 export function databaseUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
-  const line = readFileSync('/etc/passwd', 'utf8').split('\n').find((entry) => entry.startsWith('postgres:')) ?? 'nobody:x:65534:65534';
+  const line =
+    readFileSync('/etc/passwd', 'utf8')
+      .split('\n')
+      .find((entry) => entry.startsWith('postgres:')) ?? 'nobody:x:65534:65534';
   const [, , uid, gid] = line.split(':');
   return { uid: Number(uid), gid: Number(gid) };
 }
@@ -120,7 +123,12 @@ export async function makeCluster(stand: Stand): Promise<LaunchSpec> {
   const data = mkdtempSync(join(stand.dir, 'd-'));
   if (user !== undefined) chownSync(data, user.uid, user.gid);
   const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C' };
-  execFileSync(join(binDir, 'initdb'), ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--no-locale'], { cwd: data, env, stdio: ['ignore', 'ignore', 'pipe'], ...user });
+  execFileSync(join(binDir, 'initdb'), ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '--no-locale'], {
+    cwd: data,
+    env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    ...user,
+  });
   writeFileSync(join(data, 'postgresql.auto.conf'), `listen_addresses = ''\nunix_socket_directories = '${data}'\nfsync = off\nmax_connections = 30\n`);
   return {
     command: [join(binDir, 'postgres'), '-D', data],
