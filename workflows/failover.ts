@@ -1,8 +1,9 @@
 import { allHandlersFinished, condition, getExternalWorkflowHandle, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
-import { ruleAfterPromotion } from '../src/decide/durability.ts';
+import { mayConfirm, ruleAfterPromotion } from '../src/decide/durability.ts';
 import { elect, recordElection, type Answer, type Election, type ElectionInput } from '../src/decide/election.ts';
 import { restartInstead } from '../src/decide/loss.ts';
 import type { GroupSpec } from '../src/model/group.ts';
+import type { Lsn } from '../src/model/lsn.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
 import { groupWorkflowId } from '../src/model/name.ts';
 import { ApprovalDesk } from './approval.ts';
@@ -26,6 +27,8 @@ export interface FailoverInput {
   readonly electable: readonly string[];
   readonly excluded: readonly string[];
   readonly restartsTried: number;
+  /** Where the old primary's timeline began: a standby that had not yet followed onto it is behind, not astray. */
+  readonly fork?: { readonly timeline: number; readonly lsn: Lsn };
   readonly target?: string;
   readonly acceptLoss?: { readonly by: string; readonly reason: string };
   /** Whether the search attributes are registered, so that they can be set. */
@@ -115,7 +118,7 @@ async function hold(input: FailoverInput, trying: Trying, round: number, log: In
     epoch: trying.epoch,
     spec,
     rule: before.rule,
-    oldPrimary: { member: before.primary, fencedBy: input.fencedBy, ...(before.last === undefined ? {} : { last: before.last }) },
+    oldPrimary: { member: before.primary, fencedBy: input.fencedBy, ...(before.last === undefined ? {} : { last: before.last }), ...(input.fork === undefined ? {} : { fork: input.fork }) },
     answers,
     excluded: [...input.excluded, ...trying.failed],
     electable: input.electable,
@@ -132,7 +135,7 @@ async function hold(input: FailoverInput, trying: Trying, round: number, log: In
 async function act(input: FailoverInput, trying: Trying, election: Extract<Election, { outcome: 'elected' }>, log: IncidentLog): Promise<IncidentOutcome | { refused: string }> {
   const { spec } = input;
   const fit = election.verdicts.filter((verdict) => verdict.fit && verdict.member !== election.member).map((verdict) => verdict.member);
-  const rule = ruleAfterPromotion({ durability: spec.durability, elected: election.member, reachable: fit, members: spec.members.map(({ name }) => name) });
+  const rule = ruleAfterPromotion({ durability: spec.durability, elected: election.member, reachable: mayConfirm({ members: spec.members, following: fit, excluded: input.excluded }), members: spec.members.map(({ name }) => name) });
   const group = getExternalWorkflowHandle(groupWorkflowId(spec.name));
   // The others are pointed at the winner while it is being promoted: they meet the new timeline there.
   const telling = group.signal(messages.elected, { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch });
@@ -144,8 +147,8 @@ async function act(input: FailoverInput, trying: Trying, election: Extract<Elect
     return { outcome: 'failed', words: `${election.member} fell silent in its promotion and may have taken writes: ${opened.words}`, perhaps };
   }
   log.lost(election.loss);
-  const { timeline } = opened;
-  const promotedWord = { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch, timeline, inForce: rule, electable: fit };
+  const { timeline, fork } = opened;
+  const promotedWord = { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch, timeline, ...(fork === undefined ? {} : { fork }), inForce: rule, electable: fit };
   await Promise.all([group.signal(messages.promoted, promotedWord), settleClients({ spec, owner: input.owner, primary: election.member, epoch: trying.epoch, log })]);
   return { outcome: 'done', primary: election.member, epoch: trying.epoch, timeline };
 }

@@ -157,6 +157,7 @@ export class GroupKeeper {
       state.epoch = word.epoch;
       state.highestEpoch = Math.max(state.highestEpoch, word.epoch);
       state.primary = word.member;
+      state.fork = word.fork;
       this.#taking(word);
       if (openIncident(state)?.kind === 'failover') {
         state.lastFailoverAtMs = Date.now();
@@ -363,6 +364,7 @@ export class GroupKeeper {
       ...this.#incidentInput(epoch, loss, actor),
       fencedBy: ask?.fencedByHand === true ? ('person' as const) : loss.fencedBy,
       restartsTried: state.restartsTried,
+      ...(state.fork === undefined ? {} : { fork: state.fork }),
       ...(ask?.to === undefined ? {} : { target: ask.to }),
       ...(ask?.acceptLoss === true ? { acceptLoss: { by: ask.by, reason: ask.reason } } : {}),
     };

@@ -19,6 +19,8 @@ export interface GroupState {
   /** The highest epoch that any incident may have shown to a member. */
   highestEpoch: number;
   primary: string | null;
+  /** Where the primary's timeline began: its parent, and the place. */
+  fork: { readonly timeline: number; readonly lsn: Lsn } | undefined;
   /** Protocol 5.1: what every acknowledged commit of this epoch is sure to satisfy. */
   recorded: CommitRule;
   /** What the primary was last told; undefined while the end of an order is not known. */
@@ -85,6 +87,7 @@ export function beginState(input: { spec: GroupSpec; specHash: string; owner: st
     epoch: 0,
     highestEpoch: 0,
     primary: null,
+    fork: undefined,
     recorded: NO_RULE,
     inForce: undefined,
     electable: [],

@@ -1,6 +1,7 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { MemberNews } from '../src/model/act.ts';
 import type { CommitRule, GroupSpec } from '../src/model/group.ts';
+import type { Lsn } from '../src/model/lsn.ts';
 import type { Incident } from '../src/model/incident.ts';
 import type { FailoverAsk, MemberOrder, PauseAsk, SwitchoverAsk } from '../src/decide/operator.ts';
 import type { ChangeWord, Signed, Started } from '../src/model/operator.ts';
@@ -48,6 +49,8 @@ export interface PromotedWord {
   readonly member: string;
   readonly epoch: number;
   readonly timeline: number;
+  /** The timeline it came from, and where it left it. */
+  readonly fork?: { readonly timeline: number; readonly lsn: Lsn };
   /** In force on the new primary from its first write on. */
   readonly inForce: CommitRule;
   readonly electable: readonly string[];

@@ -1,6 +1,6 @@
 import type { UpdateDefinition } from '@temporalio/common';
 import { log, setHandler } from '@temporalio/workflow';
-import { refuseExclude, refuseFailover, refuseInclude, refusePause, refuseResume, refuseSpec, refuseSwitchover, type Refused } from '../src/decide/operator.ts';
+import { refuseExclude, refuseFailover, refuseInclude, refuseOverride, refusePause, refuseResume, refuseSpec, refuseSwitchover, type Refused } from '../src/decide/operator.ts';
 import type { GroupKeeper } from './group-keeper.ts';
 import { refusal } from './input.ts';
 import { SIGNALS, WORDS } from './messages.ts';
@@ -15,7 +15,7 @@ export function heedOperators(keeper: GroupKeeper): void {
   const { state } = keeper;
   const view = () => ({ spec: state.spec, status: keeper.status, nowMs: Date.now() });
 
-  hear('failover', 'Fail over now: { by, reason, to?, fencedByHand?, acceptLoss?, override? }', (ask) => refuseFailover(ask, view()), (ask) => {
+  hear('failover', 'Fail over now: { by, reason, to?, fencedByHand?, acceptLoss? }', (ask) => refuseFailover(ask, view()), (ask) => {
     keeper.forceFailover(ask);
     const open = keeper.status.incidents.findLast(({ endedAtMs }) => endedAtMs === undefined);
     return open === undefined ? { words: `${state.primary} is being fenced first` } : { incident: open.id, words: `${open.id} has begun` };
@@ -41,7 +41,7 @@ export function heedOperators(keeper: GroupKeeper): void {
     state.excluded = Object.fromEntries(Object.entries(state.excluded).filter(([name]) => name !== ask.member));
     return `${ask.member} is included`;
   });
-  hear('override', 'Lift the rate limit for one failover: { by, reason }', (ask) => refuseUnsigned(ask), (ask) => {
+  hear('override', 'Lift the rate limit for one failover: { by, reason }', (ask) => refuseOverride(ask, view()), (ask) => {
     state.override = true;
     if (state.held !== undefined && state.held.rule !== 'paused') keeper.liftHold();
     return `${ask.by} lifted the rate limit for one failover`;
@@ -74,11 +74,6 @@ export function heedOperators(keeper: GroupKeeper): void {
 function refuseShapeless(ask: unknown): Refused | undefined {
   const fine = ask !== null && typeof ask === 'object' && 'by' in ask && typeof ask.by === 'string' && 'reason' in ask && typeof ask.reason === 'string';
   return fine ? undefined : { rule: 'no-name', words: 'say who you are and why, as one JSON object: {"by": "...", "reason": "..."}' };
-}
-
-function refuseUnsigned({ by, reason }: { by: string; reason: string }): Refused | undefined {
-  if (by.trim() === '') return { rule: 'no-name', words: 'say who you are' };
-  return reason.trim() === '' ? { rule: 'no-reason', words: 'say why' } : undefined;
 }
 
 type AskOf<W extends Word> = (typeof WORDS)[W] extends UpdateDefinition<infer _Answer, [infer Ask]> ? Ask : never;

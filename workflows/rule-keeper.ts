@@ -1,5 +1,5 @@
 import { ActivityFailure, isCancellation } from '@temporalio/workflow';
-import { nextRuleStep, wantedRule } from '../src/decide/durability.ts';
+import { mayConfirm, nextRuleStep, wantedRule } from '../src/decide/durability.ts';
 import { nextElectableStep } from '../src/decide/electable.ts';
 import type { Governed } from '../src/model/act.ts';
 import type { CommitRule } from '../src/model/group.ts';
@@ -18,7 +18,6 @@ export class RuleKeeper {
   readonly #state: GroupState;
   readonly #changed: () => void;
   #busy = false;
-  #orders = 0;
   #failed = false;
 
   constructor(state: GroupState, changed: () => void) {
@@ -64,7 +63,8 @@ export class RuleKeeper {
     const state = this.#state;
     const primary = state.primary ?? '';
     const following = (state.members[primary]?.following ?? []).filter((name) => !(name in state.excluded) && state.spec.members.some((one) => one.name === name));
-    const wanted = wantedRule({ durability: state.spec.durability, primary, following, previous: state.recorded, relaxed: state.relaxed });
+    const confirming = mayConfirm({ members: state.spec.members, following, excluded: Object.keys(state.excluded) });
+    const wanted = wantedRule({ durability: state.spec.durability, primary, following: confirming, previous: state.recorded, relaxed: state.relaxed });
     const rule = nextRuleStep({ recorded: state.recorded, inForce: state.inForce, wanted });
     if (rule.step === 'record') return { kind: 'record-rule', rule: rule.rule };
     const electable = nextElectableStep({ recorded: state.electable, acknowledged: state.acknowledged, wanted: following });
@@ -78,14 +78,15 @@ export class RuleKeeper {
     const state = this.#state;
     const { epoch, primary, spec } = state;
     if (primary === null) return false;
-    this.#orders += 1;
+    state.turn = Math.max(state.turn + 1, Date.now());
+    const { turn } = state;
     const words = rule.count === 0 ? 'no standby confirms commits' : `${rule.count} of ${rule.names.join(', ')} confirm commits`;
-    const act = member(spec.name, primary, { id: `govern/${primary}/${epoch}/${state.turn}-${this.#orders}`, summary: words, startWithinMs: spec.leaseMs, limitMs: GOVERN_LIMIT_MS + 2000 });
+    const act = member(spec.name, primary, { id: `govern/${primary}/${epoch}/${turn}`, summary: words, startWithinMs: spec.leaseMs, limitMs: GOVERN_LIMIT_MS + 2000 });
     state.inForce = undefined;
     state.acknowledged = undefined;
     let governed: Governed;
     try {
-      governed = await act.govern({ group: spec.name, member: primary, epoch, rule, electable, confirm, limitMs: GOVERN_LIMIT_MS });
+      governed = await act.govern({ group: spec.name, member: primary, epoch, turn, rule, electable, confirm, limitMs: GOVERN_LIMIT_MS });
     } catch (error) {
       if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
       return false;

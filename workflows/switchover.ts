@@ -1,5 +1,5 @@
 import { allHandlersFinished, CancellationScope, condition, getExternalWorkflowHandle, isCancellation, setHandler, workflowInfo } from '@temporalio/workflow';
-import { ruleAfterPromotion } from '../src/decide/durability.ts';
+import { mayConfirm, ruleAfterPromotion } from '../src/decide/durability.ts';
 import { decideReadiness, type Readiness } from '../src/decide/readiness.ts';
 import type { SteppedDown } from '../src/model/act.ts';
 import type { GroupSpec } from '../src/model/group.ts';
@@ -77,7 +77,7 @@ async function swap(input: SwitchoverInput, log: IncidentLog, back: WaysBack): P
     return giveBack(back, `${before.primary} had to be stopped at once after ${spec.policy.stopWithinMs} ms, so that the end of its log is not known to be on ${target}`);
   }
   const fit = readiness.verdicts.filter((verdict) => verdict.fit && verdict.member !== target).map((verdict) => verdict.member);
-  const rule = ruleAfterPromotion({ durability: spec.durability, elected: target, reachable: fit, members: spec.members.map(({ name }) => name) });
+  const rule = ruleAfterPromotion({ durability: spec.durability, elected: target, reachable: mayConfirm({ members: spec.members, following: fit, excluded: input.excluded }), members: spec.members.map(({ name }) => name) });
   const telling = group.signal(messages.elected, { incident: workflowInfo().workflowId, member: target, epoch });
   const opened = await openOn({ spec, member: target, epoch, proof: 'agent', rule, electable: fit, fromLsn: stopped.lsn, log });
   await telling;
@@ -89,7 +89,7 @@ async function swap(input: SwitchoverInput, log: IncidentLog, back: WaysBack): P
   // From here on the target is the primary, whatever fails.
   back.forget();
   log.lost({ kind: 'none', words: `${before.primary} was stopped in order, and ${target} had all of its log` });
-  const word = { incident: workflowInfo().workflowId, member: target, epoch, timeline: opened.timeline, inForce: rule, electable: fit };
+  const word = { incident: workflowInfo().workflowId, member: target, epoch, timeline: opened.timeline, ...(opened.fork === undefined ? {} : { fork: opened.fork }), inForce: rule, electable: fit };
   await CancellationScope.nonCancellable(() => Promise.all([group.signal(messages.promoted, word), settleClients({ spec, owner: input.owner, primary: target, epoch, log })]));
   return { outcome: 'done', primary: target, epoch, timeline: opened.timeline };
 }

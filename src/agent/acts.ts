@@ -1,3 +1,4 @@
+import type { LiveDatabase, Settings } from '../database/driver.ts';
 import { quarantineMs } from '../decide/deadline.ts';
 import type { Governed, GovernAsk, InspectAsk, MemberAsk, Promoted, PromoteAsk, SteppedDown, StepDownAsk } from '../model/act.ts';
 import { UnderstudyError } from '../model/error.ts';
@@ -9,6 +10,7 @@ import type { Hands } from './hands.ts';
 import { pause, type Member } from './member.ts';
 
 const LOOK_PAUSE_MS = 15;
+const ARRIVAL_LIMIT_MS = 2000;
 
 /** Reports this member, its place frozen first where that was asked and is right (protocol 2b, 3.2, 3.5). */
 export async function inspect({ member }: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
@@ -57,11 +59,8 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
       if (!before.inRecovery && member.state.state.opened !== ask.epoch) {
         throw new UnderstudyError('NotInRecovery', `${member.spec.name} is out of recovery already, and not by epoch ${ask.epoch}`, { timeline: before.timeline });
       }
-      if (before.inRecovery && compareLsn(before.flushedLsn, ask.fromLsn) < 0) {
-        throw new UnderstudyError('DatabaseFailed', `${member.spec.name} stands at ${before.flushedLsn}, before ${ask.fromLsn} on which the election counted`, { stands: before.flushedLsn });
-      }
       const settings = { rule: ask.rule, leaseMs: ask.leaseMs };
-      if (before.inRecovery) await member.detach(live, settings);
+      const fork = before.inRecovery ? await freezeFrom(member, live, ask.fromLsn, settings) : undefined;
       const waitedMs = ask.proof === 'lease' ? await waitOutQuarantine(member, quarantineMs(ask.leaseMs), signal) : 0;
       const startedMs = performance.now();
       await member.state.change({ opened: ask.epoch, rule: ask.rule, electable: ask.electable });
@@ -71,7 +70,7 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
       void live.checkpoint().catch((error: unknown) => member.log.warn({ err: error }, 'checkpoint after promotion failed'));
       // The role of this epoch has all of a fresh lease to arrive in.
       await keeper.renewNow();
-      return { outcome, timeline, lsn, quarantineMs: waitedMs, promoteMs, openedAtMs: Date.now() };
+      return { outcome, timeline, lsn, ...(fork === undefined ? {} : { fork }), quarantineMs: waitedMs, promoteMs, openedAtMs: Date.now() };
     });
   } catch (error) {
     // It may have opened: nothing is left writable behind a promotion that is not told as done.
@@ -82,6 +81,21 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
   } finally {
     keeper.stop('the promotion is over');
   }
+}
+
+/** Detaches once everything that was counted on is here: after a planned stop the last of it may still be on its way. */
+async function freezeFrom(member: Member, live: LiveDatabase, fromLsn: Lsn, settings: Omit<Settings, 'upstream'>): Promise<{ timeline: number; lsn: Lsn }> {
+  for (const until = performance.now() + ARRIVAL_LIMIT_MS; ; ) {
+    const { flushedLsn } = await live.pulse();
+    if (compareLsn(flushedLsn, fromLsn) >= 0) break;
+    if (member.detached || performance.now() > until) {
+      throw new UnderstudyError('DatabaseFailed', `${member.spec.name} stands at ${flushedLsn}, before ${fromLsn} on which it was chosen`, { stands: flushedLsn, fromLsn });
+    }
+    await pause(LOOK_PAUSE_MS);
+  }
+  await member.detach(live, settings);
+  const frozen = await live.pulse();
+  return { timeline: frozen.timeline, lsn: frozen.flushedLsn };
 }
 
 async function waitOutQuarantine(member: Member, quarantine: number, signal: AbortSignal): Promise<number> {
@@ -123,9 +137,13 @@ export async function govern(hands: Hands, ask: GovernAsk, signal: AbortSignal):
   await member.state.accept(ask.epoch, member.spec.name);
   const live = await member.connect(signal);
   if ((await live.pulse()).inRecovery) throw new UnderstudyError('NotInRecovery', `${member.spec.name} is no primary: no commit rule can be put in force on it`);
-  await member.state.change({ rule: ask.rule, electable: ask.electable });
-  hands.primary?.ruleChanged(ask.rule);
-  await member.settle(live, { upstream: undefined, rule: ask.rule, leaseMs: hands.leaseMs });
+  await member.exclusively(async () => {
+    const last = member.state.state.governed ?? 0;
+    if (ask.turn < last) throw new UnderstudyError('OrderStale', `this order about the commit rule is older than the last one that ${member.spec.name} has heard`, { turn: ask.turn, last });
+    await member.state.change({ rule: ask.rule, electable: ask.electable, governed: ask.turn });
+    hands.primary?.ruleChanged(ask.rule);
+    await member.settle(live, { upstream: undefined, rule: ask.rule, leaseMs: hands.leaseMs });
+  });
   const mark = (await live.pulse()).flushedLsn;
   for (const until = performance.now() + ask.limitMs; ; ) {
     const { followers } = await live.pulse();

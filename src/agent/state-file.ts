@@ -20,6 +20,8 @@ export interface AgentState {
   readonly opened?: number;
   /** As the primary last put it in force, so that a restart does not loosen it. */
   readonly rule?: CommitRule;
+  /** Of the last `govern` that was begun. */
+  readonly governed?: number;
   readonly electable?: readonly string[];
 }
 

@@ -58,6 +58,8 @@ export interface Promoted {
   readonly outcome: 'promoted' | 'already';
   readonly timeline: number;
   readonly lsn: Lsn;
+  /** The timeline it came from, and where it stood on it; left out where it had been promoted before. */
+  readonly fork?: { readonly timeline: number; readonly lsn: Lsn };
   /** How long the quarantine was waited for, and how long the database took. */
   readonly quarantineMs: number;
   readonly promoteMs: number;
@@ -80,6 +82,8 @@ export interface SteppedDown {
 }
 
 export interface GovernAsk extends MemberAsk {
+  /** Rises with every order of a group: one that was given up may still arrive, and must not undo a later one. */
+  readonly turn: number;
   readonly rule: CommitRule;
   readonly electable: readonly string[];
   /** Return only when what is in the log now is flushed as the new rule says. */

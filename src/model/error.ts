@@ -10,6 +10,7 @@ export const ERRORS = {
   SecretMissing: { retry: false },
   TemporalUnreachable: { retry: true },
   EpochStale: { retry: false },
+  OrderStale: { retry: false },
   WrongCluster: { retry: false },
   ForeignDatabase: { retry: false },
   NotInRecovery: { retry: false },
