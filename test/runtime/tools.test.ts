@@ -82,6 +82,13 @@ describe('the Temporal command line', () => {
     expect(message).not.toContain('PATH:');
   });
 
+  it('is found past directories of PATH that are not there or are no directories', async () => {
+    program(bin, 'temporal', `echo '${TEMPORAL_SAYS}'`);
+    writeFileSync(path.join(scratch, 'file'), '');
+    const tool = await findTemporal({ fetch: false, env: { ...env, PATH: `/nowhere::${path.join(scratch, 'file')}:${bin}` } });
+    expect(tool.path).toBe(path.join(bin, 'temporal'));
+  });
+
   it('is not taken from a program of the same name, nor from one that does not run', async () => {
     program(bin, 'temporal', 'echo a calendar of some kind');
     expect(await missing(findTemporal({ fetch: false, env }))).toContain('is no Temporal command line: it says "a calendar of some kind"');

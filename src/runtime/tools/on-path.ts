@@ -14,15 +14,17 @@ export function findOnPath(name: string, env: NodeJS.ProcessEnv): string | undef
 }
 
 export function isExecutable(file: string): boolean {
-  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return false;
   try {
     accessSync(file, constants.X_OK);
-    return true;
+    return statSync(file).isFile();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EACCES') return false;
+    if (NOT_OURS.has((error as NodeJS.ErrnoException).code ?? '')) return false;
     throw error;
   }
 }
+
+/** It is not there, or this account may not see or execute it: PATH may name directories of somebody else. */
+const NOT_OURS: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG']);
 
 /** What a program says of itself, or why it does not. */
 export async function askProgram(program: string, flag: string, env: NodeJS.ProcessEnv): Promise<{ said: string } | { why: string }> {
