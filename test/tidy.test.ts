@@ -15,6 +15,7 @@ const ROOMS = [
   'src/guard',
   'src/agent',
   'src/client',
+  'src/replay',
   'src/stage',
   'src/cli',
   'src/bin',
@@ -44,6 +45,8 @@ const TABLE: Record<Room, Rule> = {
   'src/agent': { rooms: ['src/model', 'src/decide', 'src/runtime', 'src/guard', 'src/database'], packages: ANY },
   // Asks the workflows from outside, for the command line and for whoever embeds it.
   'src/client': { rooms: ['src/model', 'src/decide', 'src/runtime', 'workflows'], packages: ANY },
+  // Runs histories against today's code, and decides past incidents again.
+  'src/replay': { rooms: ['src/model', 'src/decide', 'src/runtime', 'workflows'], packages: ANY },
   activities: { rooms: ['src/model', 'src/decide', 'src/runtime', 'src/database', 'src/providers', 'src/guard', 'src/agent'], packages: ANY },
   'src/stage': {
     rooms: ['src/model', 'src/decide', 'src/runtime', 'src/database', 'src/providers', 'src/guard', 'src/agent', 'src/client', 'activities', 'workflows'],
