@@ -47,7 +47,9 @@ async function waitUntilQuiet(member: Member, quietMs: number, signal: AbortSign
  */
 export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal): Promise<Promoted> {
   const { member } = hands;
-  await member.state.accept(ask.epoch, member.spec.name);
+  const again = member.state.state.opened === ask.epoch;
+  // One write to the disk before anything acts: the epoch, what will be in force, and that this member may be open from now on.
+  await member.state.accept(ask.epoch, member.spec.name, { held: undefined, opened: ask.epoch, rule: ask.rule, electable: ask.electable });
   await hands.letGo(`epoch ${ask.epoch} promotes this member`);
   const keeper = hands.keepLease(ask.epoch, ask.leaseMs, 'promoting');
   try {
@@ -56,14 +58,13 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
       const before = await live.look();
       const first = await keeper.first;
       if (!first.armed) throw new UnderstudyError('LeaseLost', `the lease of epoch ${ask.epoch} was not to be had: ${first.why}`, { epoch: ask.epoch });
-      if (!before.inRecovery && member.state.state.opened !== ask.epoch) {
+      if (!before.inRecovery && !again) {
         throw new UnderstudyError('NotInRecovery', `${member.spec.name} is out of recovery already, and not by epoch ${ask.epoch}`, { timeline: before.timeline });
       }
       const settings = { rule: ask.rule, leaseMs: ask.leaseMs };
       const fork = before.inRecovery ? await freezeFrom(member, live, ask.fromLsn, settings) : undefined;
       const waitedMs = ask.proof === 'lease' ? await waitOutQuarantine(member, quarantineMs(ask.leaseMs), signal) : 0;
       const startedMs = performance.now();
-      await member.state.change({ opened: ask.epoch, rule: ask.rule, electable: ask.electable });
       const { outcome, timeline, lsn } = await live.promote(ask.limitMs);
       const promoteMs = performance.now() - startedMs;
       // A rewind of the others needs the new timeline in the control file; nobody waits for it here.
@@ -74,7 +75,7 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
     });
   } catch (error) {
     // It may have opened: nothing is left writable behind a promotion that is not told as done.
-    if (member.state.state.opened === ask.epoch && member.running) {
+    if (member.running) {
       await member.stop('immediate', 0, `the promotion of epoch ${ask.epoch} failed`);
     }
     throw error;

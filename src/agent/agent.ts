@@ -87,15 +87,18 @@ export class Agent {
 
   async #takeNow(task: Task): Promise<void> {
     const role = roleOf(task);
-    await this.#member.state.accept(role.order.epoch, this.#member.spec.name);
-    const held = this.#member.state.state.held?.order;
+    const { state, spec } = this.#member;
+    state.refuseStale(role.order.epoch, spec.name);
+    const held = state.state.held?.order;
     if (held !== undefined && held.epoch === role.order.epoch && held.turn > role.order.turn) {
       await this.#queue.complete(task.token, { end: 'superseded', words: 'a later order has come before this one' });
       return;
     }
     const before = this.#holder;
     await before?.supersede(`epoch ${role.order.epoch}: ${role.kind}`);
-    await this.#member.state.change({ held: { ...role, token: Buffer.from(task.token).toString('base64'), workflowId: task.workflowId } });
+    // What a primary once had in force means nothing for its next time as one.
+    const forget = role.kind === 'standby' ? { rule: undefined, electable: undefined } : {};
+    await state.accept(role.order.epoch, spec.name, { ...forget, held: { ...role, token: Buffer.from(task.token).toString('base64'), workflowId: task.workflowId } });
     this.#log.info({ role: role.kind, epoch: role.order.epoch, activityId: task.activityId }, 'role taken');
     this.#hold(task, role);
   }
@@ -141,7 +144,6 @@ export class Agent {
       leaseMs: this.#leaseMs,
       letGo: async (why) => {
         await this.#holder?.supersede(why);
-        await this.#member.state.change({ held: undefined });
       },
       keepLease: (epoch, leaseMs, phase) => this.#keepLease(task, epoch, leaseMs, phase),
     };

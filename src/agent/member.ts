@@ -213,8 +213,16 @@ function describeStopped(status: GuardStatus): string {
   return exit === undefined ? 'the database has not been started' : `the database is stopped: ${exit.words}`;
 }
 
-export function pause(ms: number): Promise<void> {
+/** Returns early where `signal` is aborted: whoever is told to let go lets go at once. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, ms);
+    if (signal?.aborted === true) return resolve();
+    const over = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', over);
+      resolve();
+    };
+    const timer = setTimeout(over, ms);
+    signal?.addEventListener('abort', over, { once: true });
   });
 }

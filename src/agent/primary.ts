@@ -158,7 +158,7 @@ export class PrimaryHolder implements RoleHolder {
         await this.#fence('hung', writes.overdue() ?? '');
         return;
       }
-      await pause(everyMs);
+      await pause(everyMs, this.#stop.signal);
     }
   }
 

@@ -80,7 +80,7 @@ async function askUpstream(parts: RejoinParts, footprint: Footprint): Promise<Up
       enter('starting', `waiting for ${upstream.member}: ${error.message}`);
     }
     if (signal.aborted) throw new UnderstudyError('DatabaseUnreachable', `${parts.member} was told to do something else while it waited for ${upstream.member}`);
-    await pause(UPSTREAM_PAUSE_MS);
+    await pause(UPSTREAM_PAUSE_MS, signal);
   }
 }
 

@@ -74,7 +74,7 @@ export class StandbyHolder implements RoleHolder {
           aloneSinceMs = bootTimeMs();
           if (await this.#diverged()) live = await this.#follow(true);
         }
-        await pause(this.#order.leaseMs / LOOKS_PER_LEASE);
+        await pause(this.#order.leaseMs / LOOKS_PER_LEASE, this.#stop.signal);
       }
     } catch (error) {
       if (this.#finishing) return;
@@ -138,7 +138,7 @@ export class StandbyHolder implements RoleHolder {
         throw new UnderstudyError('DatabaseFailed', `the database of ${this.#member.spec.name} ended ${this.#restarts} times: ${describeExit(this.#member)}`);
       }
       this.#enter('starting', `the database ended: ${describeExit(this.#member)}`);
-      await pause(RESTART_PAUSE_MS);
+      await pause(RESTART_PAUSE_MS, this.#stop.signal);
       return this.#follow();
     }
     return this.#member.connect(AbortSignal.any([this.#stop.signal, AbortSignal.timeout(60_000)]));

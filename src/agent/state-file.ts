@@ -19,11 +19,14 @@ export interface AgentState {
   /** The epoch at which this member was last told to open for writes: noted before it opens. */
   readonly opened?: number;
   /** As the primary last put it in force, so that a restart does not loosen it. */
-  readonly rule?: CommitRule;
+  readonly rule?: CommitRule | undefined;
   /** Of the last `govern` that was begun. */
   readonly governed?: number;
-  readonly electable?: readonly string[];
+  readonly electable?: readonly string[] | undefined;
 }
+
+/** `held: undefined`: no role is held any more. */
+export type StateChange = Partial<Omit<AgentState, 'held'>> & { readonly held?: HeldRole | undefined };
 
 /** What an agent must remember across its own death. Every change is on the disk before anything acts on it. */
 export class StateFile {
@@ -57,15 +60,21 @@ export class StateFile {
   }
 
   /** @throws UnderstudyError `EpochStale` where a higher epoch has been seen */
-  async accept(epoch: number, member: string): Promise<void> {
+  async accept(epoch: number, member: string, also: StateChange = {}): Promise<void> {
+    const highest = this.#state.highestEpoch;
+    this.refuseStale(epoch, member);
+    if (epoch > highest || Object.keys(also).length > 0) await this.change({ ...also, highestEpoch: epoch });
+  }
+
+  /** @throws UnderstudyError `EpochStale` where a higher epoch has been seen; notes nothing */
+  refuseStale(epoch: number, member: string): void {
     const highest = this.#state.highestEpoch;
     if (!mayAct(epoch, highest)) {
       throw new UnderstudyError('EpochStale', `epoch ${epoch} is over: ${member} has acted on epoch ${highest}`, { epoch, highest });
     }
-    if (epoch > highest) await this.change({ highestEpoch: epoch });
   }
 
-  async change(part: Partial<AgentState> | { held: undefined }): Promise<void> {
+  async change(part: StateChange): Promise<void> {
     const next = { ...this.#state, ...part };
     if ('held' in part && part.held === undefined) delete next.held;
     this.#state = next as AgentState;
