@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import type { DatabaseDriver, LiveDatabase, Settings } from '../../src/database/driver.ts';
 import { openDriver } from '../../src/database/index.ts';
 import type { LaunchSpec } from '../../src/guard/messages.ts';
-import type { PostgresConfig } from '../../src/model/config.ts';
+import type { MemberLocal, PostgresConfig } from '../../src/model/config.ts';
 import type { CommitRule, MemberSpec } from '../../src/model/group.ts';
 import { NO_RULE } from '../../src/model/group.ts';
 import type { Upstream } from '../../src/model/member.ts';
@@ -64,12 +64,21 @@ export class TestMember {
   live: LiveDatabase | undefined;
   #exited: Promise<void> = Promise.resolve();
 
-  constructor(spec: MemberSpec, driver: DatabaseDriver, dataDir: string, stateDir: string, superuser: string) {
+  readonly #open: (local: MemberLocal) => DatabaseDriver;
+
+  constructor(spec: MemberSpec, driver: DatabaseDriver, dataDir: string, stateDir: string, superuser: string, open: (local: MemberLocal) => DatabaseDriver) {
+    this.#open = open;
     this.spec = spec;
     this.driver = driver;
     this.dataDir = dataDir;
     this.stateDir = stateDir;
     this.superuser = superuser;
+  }
+
+  /** The same member with its directories elsewhere. */
+  movedTo(directory: string): TestMember {
+    const local = { dataDir: path.join(directory, 'data'), stateDir: path.join(directory, 'state') };
+    return new TestMember(this.spec, this.#open(local), local.dataDir, local.stateDir, this.superuser, this.#open);
   }
 
   get upstream(): Upstream {
@@ -180,8 +189,9 @@ export class TestGroup {
     const members = specs.map((spec) => {
       const local = { dataDir: path.join(root, spec.name, 'data'), stateDir: path.join(root, spec.name, 'state') };
       mkdirSync(local.stateDir, { recursive: true });
-      const driver = openDriver('postgres', { group: 'orders', member: spec, members: specs, local, postgres, binDir, resolveSecret: (ref) => ('env' in ref ? (process.env[ref.env] ?? '') : readFileSync(ref.file, 'utf8')), log });
-      return new TestMember(spec, driver, local.dataDir, local.stateDir, postgres.superuser.user);
+      const open = (at: MemberLocal): DatabaseDriver =>
+        openDriver('postgres', { group: 'orders', member: spec, members: specs, local: at, postgres, binDir, resolveSecret: (ref) => ('env' in ref ? (process.env[ref.env] ?? '') : readFileSync(ref.file, 'utf8')), log });
+      return new TestMember(spec, open(local), local.dataDir, local.stateDir, postgres.superuser.user, open);
     });
     return new TestGroup(root, members);
   }

@@ -36,8 +36,10 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Replaces a file whole: whoever reads it, also after a crash, finds the old text or the new one. */
-export async function writeWhole(file: string, text: string, owner: Account, mode = 0o600): Promise<void> {
+/**
+ * Replaces a file whole: whoever reads it, also after a crash, finds the old text or the new one; the new one for sure where `durably`.
+ */
+export async function writeWhole(file: string, text: string, owner: Account, mode = 0o600, durably = true): Promise<void> {
   const fresh = `${file}.understudy-new`;
   const handle = await open(fresh, 'w', mode);
   try {
@@ -49,7 +51,7 @@ export async function writeWhole(file: string, text: string, owner: Account, mod
     await handle.close();
   }
   await rename(fresh, file);
-  await syncDirectory(path.dirname(file));
+  if (durably) await syncDirectory(path.dirname(file));
 }
 
 export async function removeFile(file: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { PostgresConfig } from '../../model/config.ts';
 import type { CommitRule } from '../../model/group.ts';
 import type { Upstream } from '../../model/member.ts';
@@ -25,6 +26,9 @@ export const OWN_NAMES = {
   socketDirectories: 'unix_socket_directories',
 } as const satisfies Record<keyof OwnValues, string>;
 
+/** A placeholder that no extension reads. */
+export const STAMP_NAME = 'understudy.stamp';
+
 export interface SettingsParts {
   readonly group: string;
   readonly member: string;
@@ -40,9 +44,11 @@ export interface SettingsParts {
 const RESERVED_CONNECTIONS = 3;
 
 /**
- * Between a standby's tries to receive. It is on the way of every repointing, and a lost connection costs one line of log each time.
+ * Between a standby's tries to receive; each failed one costs two lines of log. A reload and a promotion wake it at once, so
+ * that a detached one need not try at all.
  */
 const RETRY_INTERVAL_MS = 100;
+const DETACHED_RETRY_INTERVAL_MS = 5000;
 
 /**
  * Our settings by name, all that Understudy needs and nothing else. Where the user has set more than we need, the user's stands.
@@ -68,12 +74,14 @@ export function makeSettings(parts: SettingsParts): Map<string, string> {
   set('recovery_target_timeline', 'latest');
   set('primary_conninfo', settings.upstream === undefined ? '' : makeConninfo(parts, settings.upstream));
   set('primary_slot_name', slotName(member));
-  set('wal_retrieve_retry_interval', `${RETRY_INTERVAL_MS}ms`);
+  set('wal_retrieve_retry_interval', `${settings.upstream === undefined ? DETACHED_RETRY_INTERVAL_MS : RETRY_INTERVAL_MS}ms`);
   set('wal_receiver_status_interval', `${Math.max(1, Math.floor(settings.leaseMs / 4000))}s`);
   set('wal_receiver_timeout', `${timeoutMs}ms`);
   set('wal_sender_timeout', `${timeoutMs}ms`);
   set('synchronous_standby_names', makeSyncNames(settings.rule));
   if (settings.rule.count > 0 && !['on', 'remote_apply'].includes(own.synchronousCommit)) set('synchronous_commit', 'on');
+  // By this a session knows that it has read this very file.
+  set(STAMP_NAME, createHash('sha256').update(JSON.stringify([...lines])).digest('hex').slice(0, 16));
   return lines;
 }
 

@@ -4,11 +4,12 @@ import type { CommitRule } from '../../model/group.ts';
 import type { Settings } from '../driver.ts';
 import type { ConfFiles } from './conf.ts';
 import type { Session } from './session.ts';
+import { STAMP_NAME } from './settings.ts';
 
 const LOOK_EVERY_MS = 4;
 const LIMIT_MS = 5000;
-/** These need a restart; the next one brings them. */
-const AT_START_ONLY = new Set(['cluster_name', 'hot_standby', 'wal_log_hints', 'wal_level', 'max_wal_senders', 'max_replication_slots', 'superuser_reserved_connections', 'recovery_target_timeline']);
+/** What is looked at one by one, since something else may outrank our file. */
+const VITAL = ['primary_conninfo', 'primary_slot_name', 'synchronous_standby_names'] as const;
 
 /**
  * Writes the settings, reloads, and returns once they are in force.
@@ -18,29 +19,16 @@ const AT_START_ONLY = new Set(['cluster_name', 'hot_standby', 'wal_log_hints', '
 export async function settleIn(session: Session, conf: ConfFiles, settings: Settings, member: string): Promise<void> {
   const lines = await conf.put(settings);
   await session.ask('select pg_reload_conf()');
-  const wanted = [...lines].filter(([name]) => !AT_START_ONLY.has(name));
+  const names = [STAMP_NAME, ...VITAL];
+  const wanted = names.map((name) => lines.get(name) ?? '');
   const endMs = performance.now() + LIMIT_MS;
   for (;;) {
-    const differing = await differingNames(session, wanted);
-    if (differing.length === 0) break;
-    if (performance.now() > endMs) throw await refused(session, member, differing);
+    const rows = await session.ask<{ name: string }>("select name from unnest($1::text[], $2::text[]) as w(name, value) where coalesce(current_setting(name, true), '') <> value", [names, wanted]);
+    if (rows.length === 0) break;
+    if (performance.now() > endMs) throw await refused(session, member, rows.map(({ name }) => name));
     await pause(LOOK_EVERY_MS);
   }
   if (settings.rule.count > 0) await awaitRule(session, settings.rule, member, endMs);
-}
-
-/** Compared by the server, which knows units: a file's `2000ms` is shown as `2s`. */
-async function differingNames(session: Session, wanted: readonly (readonly [string, string])[]): Promise<string[]> {
-  const rows = await session.ask<{ name: string }>(
-    `select s.name from pg_settings s join unnest($1::text[], $2::text[]) as w(name, value) on w.name = s.name
-      where case s.vartype when 'string' then s.setting <> w.value
-                           when 'enum' then s.setting <> w.value
-                           else coalesce(s.sourcefile not like '%/understudy.conf', true) or s.pending_restart
-                                or (s.unit in ('ms', 's') and (s.setting || s.unit)::interval <> w.value::interval)
-                                or (s.unit in ('MB', 'kB') and pg_size_bytes(s.setting || s.unit) <> pg_size_bytes(w.value)) end`,
-    [wanted.map(([name]) => name), wanted.map(([, value]) => value)],
-  );
-  return rows.map(({ name }) => name);
 }
 
 async function refused(session: Session, member: string, names: readonly string[]): Promise<UnderstudyError> {
@@ -51,13 +39,14 @@ async function refused(session: Session, member: string, names: readonly string[
 
 /**
  * A rule holds once each sender's process counts its standby by it, which pg_stat_replication shows, and once the checkpointer, whose
- * flag makes commits wait at all, has read the file: it does so whenever it wakes, so that it is seen at rest twice.
+ * flag makes commits wait at all, has read the file: it does so whenever it wakes, between the pages of a checkpoint too, so
+ * that it is seen at rest twice.
  */
 async function awaitRule(session: Session, rule: CommitRule, member: string, endMs: number): Promise<void> {
   for (let rests = 0; rests < 2; ) {
     const row = await session.one<{ senders: boolean; rests: boolean }>(
       `select coalesce((select bool_and((sync_priority > 0) = (application_name = any($1::text[]))) from pg_stat_replication where state in ('streaming', 'catchup')), true) as senders,
-              exists (select from pg_stat_activity where backend_type = 'checkpointer' and wait_event = 'CheckpointerMain') as rests`,
+              exists (select from pg_stat_activity where backend_type = 'checkpointer' and wait_event in ('CheckpointerMain', 'CheckpointWriteDelay')) as rests`,
       [[...rule.names]],
     );
     rests = row.senders && row.rests ? rests + 1 : 0;
