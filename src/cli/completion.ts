@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import type { Program } from './program.ts';
 import { example } from './program.ts';
 
-/** Arguments of commands whose values stand in the configuration. */
-const GROUP = 'group';
-const MEMBER = 'member';
+/** Arguments and options whose values stand in the configuration. */
+const GROUPS: ReadonlySet<string> = new Set(['group']);
+const MEMBERS: ReadonlySet<string> = new Set(['member', 'to']);
 
 /** `understudy completion bash|zsh|fish`, and the hidden `complete` that the printed script calls at each TAB. */
 export async function register(program: Program): Promise<void> {
@@ -42,13 +42,23 @@ export async function register(program: Program): Promise<void> {
     const answer = checkConfig(text, file);
     return new Map('config' in answer ? Object.entries(answer.config.groups).map(([name, { spec }]) => [name, spec.members.map((member) => member.name)]) : []);
   };
+  const completeGroups = (complete: Complete): void => [...groups().keys()].forEach((group) => complete(group, 'group'));
+  const completeMembers = (complete: Complete): void => {
+    const all = groups();
+    // Of the group that stands in the line already; of every group where none does.
+    const group = process.argv.find((word) => all.has(word));
+    const members = group === undefined ? [...all.values()].flat() : (all.get(group) ?? []);
+    [...new Set(members)].forEach((member) => complete(member, 'member'));
+  };
   for (const command of completions.commands.values()) {
-    for (const [name, argument] of command.arguments) {
-      if (name === GROUP) argument.handler = (complete) => [...groups().keys()].forEach((group) => complete(group, 'group'));
-      if (name === MEMBER) argument.handler = (complete) => [...new Set([...groups().values()].flat())].forEach((member) => complete(member, 'member'));
+    for (const [name, taker] of [...command.arguments, ...command.options]) {
+      if (GROUPS.has(name)) taker.handler = completeGroups;
+      if (MEMBERS.has(name)) taker.handler = completeMembers;
     }
   }
 }
+
+type Complete = (value: string, description: string) => void;
 
 async function printScript(shell: string, command: Program): Promise<void> {
   if (!['bash', 'zsh', 'fish'].includes(shell)) command.error(`error: no completion for ${JSON.stringify(shell)}: bash, zsh or fish`);

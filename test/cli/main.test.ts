@@ -150,4 +150,10 @@ describe('completion', () => {
     expect(await complete('vali')).toEqual(['validate']);
     expect(await complete('-o', '')).toEqual(['table', 'json', 'yaml']);
   });
+
+  it('knows the groups and members of the configuration', async () => {
+    expect(await complete('switchover', '')).toEqual(['orders']);
+    expect(await complete('switchover', 'orders', '--to', 'pg-')).toEqual(['pg-a', 'pg-b', 'pg-c']);
+    expect(await complete('exclude', 'orders', '')).toEqual(['pg-a', 'pg-b', 'pg-c']);
+  });
 });
