@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { DatabaseDriver, LiveDatabase, Settings } from '../database/driver.ts';
-import { marginMs } from '../decide/deadline.ts';
+import { leaseFits, marginMs } from '../decide/deadline.ts';
 import { ensureGuard, type GuardClient } from '../guard/client.ts';
 import type { GuardStatus } from '../guard/messages.ts';
 import { UnderstudyError } from '../model/error.ts';
@@ -21,6 +21,8 @@ export interface MemberParts {
   readonly guard: GuardOptions;
   readonly log: Logger;
 }
+
+export type StartAs = { readonly as: 'standby' } | { readonly as: 'primary'; readonly epoch: number };
 
 export interface GuardOptions {
   readonly stateDir: string;
@@ -74,9 +76,12 @@ export class Member {
     return this.#guard;
   }
 
-  /** M of the protocol, widened by the slowest immediate stop that this host has shown. */
+  /** M of the protocol, widened by the slowest immediate stop that this host has shown, as far as the lease has room for it. */
   marginMs(leaseMs: number): number {
-    return marginMs(leaseMs, this.#slowestStopMs);
+    const wanted = marginMs(leaseMs, this.#slowestStopMs);
+    if (leaseFits(leaseMs, wanted)) return wanted;
+    this.log.warn({ leaseMs, slowestStopMs: this.#slowestStopMs }, 'the lease is too short for how long a stop takes here: lengthen it');
+    return marginMs(leaseMs, 0);
   }
 
   get running(): boolean {
@@ -128,10 +133,13 @@ export class Member {
   }
 
   /** Starts the database in a role and returns once it answers. Running already, it is left as it is. */
-  async start(role: 'primary' | 'standby', settings: Settings, signal: AbortSignal): Promise<LiveDatabase> {
+  async start(role: StartAs, settings: Settings, signal: AbortSignal): Promise<LiveDatabase> {
     if (!this.running) {
       this.dropLive();
-      await this.#guard.start(await this.driver.launch(role, settings));
+      const launch = await this.driver.launch(role.as, settings);
+      // A primary starts only while its guard holds the lease of its epoch: it may have run out while the start was prepared (I1).
+      if (role.as === 'primary') await this.#guard.start(launch, role.epoch);
+      else await this.#guard.start(launch);
     }
     this.#detached = settings.upstream === undefined;
     return this.connect(signal);

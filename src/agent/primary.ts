@@ -122,7 +122,7 @@ export class PrimaryHolder implements RoleHolder {
         }
         await driver.adopt(this.#settings());
       }
-      const live = await this.#member.start('primary', this.#settings(), signal);
+      const live = await this.#member.start({ as: 'primary', epoch: this.epoch }, this.#settings(), signal);
       const state = await live.look();
       if (state.inRecovery) {
         throw new UnderstudyError('NotInRecovery', `${spec.name} is in recovery: a primary's role came without a promotion`, { timeline: state.timeline });

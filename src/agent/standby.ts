@@ -103,7 +103,7 @@ export class StandbyHolder implements RoleHolder {
       }
       await rejoin({ driver, member: spec.name, upstream: this.#order.upstream, signal, enter: (phase, words) => this.#enter(phase, words) });
       this.#enter('starting', 'starting as a standby');
-      const live = await this.#member.start('standby', this.#settings(), AbortSignal.any([signal, AbortSignal.timeout(15 * 60_000)]));
+      const live = await this.#member.start({ as: 'standby' }, this.#settings(), AbortSignal.any([signal, AbortSignal.timeout(15 * 60_000)]));
       await live.releaseSlots();
       await live.slots(this.#order.others);
       return live;
