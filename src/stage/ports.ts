@@ -55,6 +55,13 @@ export async function choosePorts(base: number, members: number): Promise<StageP
   throw new UnderstudyError('BadInput', `no ${count} free ports in a row were found between ${lowest} and ${highest}. Next: name a place with --port-base`);
 }
 
+/** Whether the stage could have its ports from there on. */
+export async function isPortBaseFree(base: number, members: number): Promise<boolean> {
+  const ports = Array.from({ length: BESIDES_MEMBERS + members }, (_, index) => base + index);
+  const codes = await Promise.all(ports.map((port) => whyTaken(port, true)));
+  return codes.every((code) => code === undefined);
+}
+
 function firstOutgoing(): number {
   const range = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').trim().split(/\s+/);
   const first = Number(range[0]);

@@ -85,7 +85,7 @@ export class Stage {
       return stage;
     } catch (error) {
       await connected?.connection.close();
-      await crew.endAll();
+      await crew.endAll(!options.signal.aborted);
       throw error;
     }
   }
@@ -142,9 +142,10 @@ export class Stage {
     return this.#crew.runBeside(name, program, args);
   }
 
-  async stop(): Promise<void> {
+  /** @param keep leave its directory, temporary or not, for somebody to read the logs */
+  async stop({ keep }: { readonly keep: boolean } = { keep: false }): Promise<void> {
     await this.connected.connection.close();
-    await this.#crew.endAll();
+    await this.#crew.endAll(keep);
   }
 }
 
@@ -200,7 +201,7 @@ class Crew {
   }
 
   /** Nobody decides while the rest is being ended; databases stop before what they lean on; and then nothing is left. */
-  async endAll(): Promise<void> {
+  async endAll(keep: boolean): Promise<void> {
     const { layout, ports } = this.context;
     const members = ports.members.map((_, index) => memberName(index));
     await Promise.all(this.#beside.map((part) => part.end(GRACE_MS)));
@@ -217,9 +218,9 @@ class Crew {
     rmSync(layout.socket, { force: true });
     const gone = new Promise((resolve) => this.#watchdog.once('exit', resolve));
     const { exitCode, signalCode } = this.#watchdog;
-    this.#watchdog.stdin?.end();
+    this.#watchdog.stdin?.end(keep ? 'keep' : 'done');
     if (exitCode === null && signalCode === null) await gone;
-    else if (this.#temporary) rmSync(layout.dir, { recursive: true, force: true });
+    else if (this.#temporary && !keep) rmSync(layout.dir, { recursive: true, force: true });
   }
 
   async #end(name: string): Promise<void> {

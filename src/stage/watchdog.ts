@@ -17,11 +17,13 @@ if (stageId === undefined || dir === undefined) {
   process.exit(64);
 }
 
-process.stdin.resume();
+let said = '';
+process.stdin.setEncoding('utf8').on('data', (text) => (said += text));
 await new Promise((resolve) => process.stdin.once('close', resolve));
 // Twice in a row nobody: a process that was just being started had time to show its mark.
 for (let quiet = 0, endMs = Date.now() + LIMIT_MS; quiet < 2 && Date.now() < endMs; ) {
   quiet = killRemains(stageId, dir).length === 0 ? quiet + 1 : 0;
   await sleep(PAUSE_MS);
 }
-if (remove === 'remove') rmSync(dir, { recursive: true, force: true });
+// What went wrong can be read there afterwards, where the stage asks for it.
+if (remove === 'remove' && !said.includes('keep')) rmSync(dir, { recursive: true, force: true });

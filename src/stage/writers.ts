@@ -1,6 +1,7 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { longestGapMs } from './checker.ts';
 import { HOST } from './ports.ts';
 import type { Part } from './processes.ts';
 import type { Stage } from './stage.ts';
@@ -47,6 +48,13 @@ export class Writers {
       if (performance.now() > endMs) throw new StageError(`the writer had fewer than ${count} acknowledgements in ${limitMs / 1000} s`);
       await sleep(20, undefined, { signal });
     }
+  }
+
+  /** The gap around a fault as it looks so far; the judgement at the end counts. */
+  gapAround(t0Ns: number): number | undefined {
+    const { acknowledged } = parseWriterLog(readFileSync(this.#logFile, 'utf8'));
+    const from = acknowledged.findLastIndex((write) => write.ns < t0Ns);
+    return longestGapMs(acknowledged.slice(Math.max(0, from)).map((write) => write.ns));
   }
 
   async stop(): Promise<void> {
