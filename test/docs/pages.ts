@@ -28,7 +28,11 @@ export function allPages(): Page[] {
 const FENCE = /^( *)```(\w*)[^\n]*\n([\s\S]*?)^\1```[ \t]*$/gm;
 
 export function blocksOf({ text }: Page): Block[] {
-  return [...text.matchAll(FENCE)].map((match) => ({ language: match[2] as string, text: match[3] as string, line: text.slice(0, match.index).split('\n').length + 1 }));
+  return [...text.matchAll(FENCE)].map((match) => ({
+    language: match[2] as string,
+    text: match[3] as string,
+    line: text.slice(0, match.index).split('\n').length + 1,
+  }));
 }
 
 /** The page without its code blocks, line numbers kept. */
@@ -42,7 +46,10 @@ export function spansOf(page: Page): { text: string; line: number }[] {
 
 export function linksOf(page: Page): { target: string; line: number }[] {
   const prose = proseOf(page);
-  return [...prose.matchAll(/\[[^\]\n]*\]\(([^)\s]+)\)/g)].map((match) => ({ target: match[1] as string, line: prose.slice(0, match.index).split('\n').length }));
+  return [...prose.matchAll(/\[[^\]\n]*\]\(([^)\s]+)\)/g)].map((match) => ({
+    target: match[1] as string,
+    line: prose.slice(0, match.index).split('\n').length,
+  }));
 }
 
 /** Headings as the usual renderers make anchors of them. */

@@ -50,7 +50,11 @@ interface Row {
 function keysOf(schema: Schema, above: string): Row[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {
     const key = `${above}${name}`;
-    const row = { key: `\`${key}\``, value: defaultOf(inner, schema.required?.includes(name) === true), words: (inner.description ?? '').replaceAll('|', '\\|') };
+    const row = {
+      key: `\`${key}\``,
+      value: defaultOf(inner, schema.required?.includes(name) === true),
+      words: (inner.description ?? '').replaceAll('|', '\\|'),
+    };
     const forms = [inner, ...(inner.anyOf ?? [])];
     const below = forms.flatMap((form) => [
       ...keysOf(form, `${key}.`),
@@ -62,7 +66,8 @@ function keysOf(schema: Schema, above: string): Row[] {
 }
 
 function defaultOf(schema: Schema, required: boolean): string {
-  if (schema.default !== undefined && JSON.stringify(schema.default) !== '{}') return `\`${typeof schema.default === 'string' ? schema.default : JSON.stringify(schema.default)}\``;
+  if (schema.default !== undefined && JSON.stringify(schema.default) !== '{}')
+    return `\`${typeof schema.default === 'string' ? schema.default : JSON.stringify(schema.default)}\``;
   return required && schema.default === undefined ? 'must be given' : '';
 }
 
@@ -105,7 +110,9 @@ describe('each word is explained where it is looked up', () => {
     ['src/decide/hold.ts', 'HoldRule', 'docs/reference/commands.md'],
     ['src/decide/readiness.ts', 'ReadinessRule', 'docs/reference/commands.md'],
   ])('%s: %s in %s', (source, type, page) => {
-    const declared = new RegExp(`export (?:type|interface) ${type}\\b[^]*?(?=^(?:export|const|function|/\\*\\*)|$(?![^]))`, 'm').exec(readFileSync(at(source), 'utf8'))?.[0] ?? '';
+    const declared =
+      new RegExp(`export (?:type|interface) ${type}\\b[^]*?(?=^(?:export|const|function|/\\*\\*)|$(?![^]))`, 'm').exec(readFileSync(at(source), 'utf8'))?.[0] ??
+      '';
     const words = [...declared.replaceAll(/\/\*[^]*?\*\/|\/\/.*$/gm, '').matchAll(/'([a-z][a-z-]+)'/g)].map((match) => match[1] as string);
     expect(words.length).toBeGreaterThan(1);
     const explained = new Set(spansOf(readPage(page)).map(({ text }) => text));
