@@ -3,6 +3,7 @@ import { appendFileSync, chmodSync, closeSync, existsSync, mkdirSync, mkdtempSyn
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { Client, type QueryResultRow } from 'pg';
+import { describe, it } from 'vitest';
 import { pino } from 'pino';
 import type { DatabaseDriver, LiveDatabase, Settings } from '../../src/database/driver.ts';
 import { openDriver } from '../../src/database/index.ts';
@@ -22,6 +23,20 @@ export function postgresBins(): string[] {
     .filter((name) => /^\d+$/.test(name) && Number(name) >= 15 && Number(name) <= 18)
     .map((name) => path.join(debian, name, 'bin'))
     .filter((bin) => existsSync(path.join(bin, 'postgres')) && existsSync(path.join(bin, 'pg_rewind')));
+}
+
+/** The tests for each PostgreSQL that is here. Where there is none they are skipped with the reason; with CI=true that is a failure. */
+export function describePostgres(title: string, define: (bin: string) => void): void {
+  const bins = postgresBins();
+  for (const bin of bins) describe(`${title} (${bin})`, { timeout: 120_000 }, () => define(bin));
+  if (bins.length > 0) return;
+  const why = 'needs package postgresql (no PostgreSQL 15 to 18 with pg_rewind was found)';
+  describe(title, () => {
+    if (process.env['CI'] !== 'true') return it.skip(`skipped: ${why}`, () => undefined);
+    it(`skipped: ${why}`, () => {
+      throw new Error(`${title}: ${why}; with CI=true every part must be there`);
+    });
+  });
 }
 
 /** Waits until the condition answers something; what it last threw is the reason where it never does. */

@@ -38,7 +38,7 @@ export async function cloneFrom(place: Place, conf: ConfFiles, upstream: Upstrea
   }
   if (await isMountPoint(place.dataDir)) {
     if (footprint.state === 'data' || (footprint.state === 'torn' && (await readTorn(place)) !== 'clone')) {
-      throw new UnderstudyError('CloneFailed', `${place.dataDir} is a mount point, which cannot be swapped for a copy beside it. Next: put the data directory one level below the mount point, or empty it by hand.`);
+      throw notSwappable(place);
     }
     await markTorn(place, 'clone');
     await ownDirectory(place.dataDir, await place.account());
@@ -58,13 +58,27 @@ export async function cloneFrom(place: Place, conf: ConfFiles, upstream: Upstrea
 async function swap(place: Place): Promise<void> {
   const parent = path.dirname(place.dataDir);
   await syncDirectory(parent);
-  if (await exists(place.dataDir)) await rename(place.dataDir, oldPath(place));
+  if (await exists(place.dataDir)) await putAside(place);
   await rename(readyPath(place), place.dataDir);
   await syncDirectory(parent);
   // The mark spoke of the data that has just gone.
   await removeFile(place.tornFile);
   await rm(oldPath(place), { recursive: true, force: true });
   await syncDirectory(parent);
+}
+
+/** A bind mount of the same file system is told only by the rename. */
+async function putAside(place: Place): Promise<void> {
+  try {
+    await rename(place.dataDir, oldPath(place));
+  } catch (error) {
+    if (!isErrno(error, 'EBUSY', 'EXDEV')) throw error;
+    throw notSwappable(place, error);
+  }
+}
+
+function notSwappable(place: Place, cause?: unknown): UnderstudyError {
+  return new UnderstudyError('CloneFailed', `${place.dataDir} is a mount point, which cannot be swapped for a copy beside it. Next: put the data directory one level below the mount point, or empty it by hand.`, {}, cause);
 }
 
 async function mendSwap(place: Place): Promise<void> {

@@ -1,11 +1,13 @@
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UnderstudyError } from '../../model/error.ts';
 import type { LaunchSpec } from '../../guard/messages.ts';
 import type { Settings } from '../driver.ts';
 import type { ConfFiles } from './conf.ts';
-import { exists, prepareState, readIfThere, removeFile, writeWhole } from './file.ts';
+import { exists, isErrno, prepareState, readIfThere, removeFile, writeWhole } from './file.ts';
 import { demandData } from './footprint.ts';
-import type { Place } from './place.ts';
+import type { Account, Place } from './place.ts';
 import { isListening } from './session.ts';
 import { listenOn } from './settings.ts';
 import { TOOL_ENV } from './tool.ts';
@@ -34,7 +36,7 @@ export async function prepareLaunch(place: Place, conf: ConfFiles, role: 'primar
   const sockets = [...new Set([...split(own.socketDirectories), place.socketDir])];
   await removeStaleSocketLocks(place, sockets);
   const usable = [];
-  for (const directory of sockets) if (directory === place.socketDir || (await exists(directory))) usable.push(directory);
+  for (const directory of sockets) if (directory === place.socketDir || (await mayWrite(directory, account))) usable.push(directory);
   return {
     command: [
       place.tool('postgres'), '-D', place.dataDir,
@@ -48,6 +50,22 @@ export async function prepareLaunch(place: Place, conf: ConfFiles, role: 'primar
     logFile: place.logFile,
     stopSignals: { fast: 'SIGINT', immediate: 'SIGQUIT' },
   };
+}
+
+/** PostgreSQL does not start where it may not make one of its sockets, as in Debian's place when it runs as another account. */
+async function mayWrite(directory: string, account: Account): Promise<boolean> {
+  try {
+    if (!account.drop) {
+      await access(directory, constants.W_OK | constants.X_OK);
+      return true;
+    }
+    const { mode, uid, gid } = await stat(directory);
+    const bits = uid === account.uid ? 0o300 : gid === account.gid ? 0o030 : 0o003;
+    return (mode & bits) === bits;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'EACCES', 'ENOTDIR')) return false;
+    throw error;
+  }
 }
 
 const split = (list: string): string[] => list.split(',').map((name) => name.trim().replace(/^"(.*)"$/, '$1')).filter((name) => name !== '');

@@ -57,7 +57,7 @@ interface LookRow extends PulseRow {
 }
 
 export async function takePulse(session: Session): Promise<Pulse> {
-  return pulseOf(await session.one<PulseRow>(PULSE));
+  return pulseOf(await session.oneOften<PulseRow>('pulse', PULSE));
 }
 
 export async function lookAt(session: Session): Promise<LiveState> {

@@ -59,7 +59,7 @@ export class Session {
       database: parts.database,
       stream: () => socket,
       // A server's limit would end a wait for a standby as a success with a warning: who waits has no such limit.
-      options: `-c statement_timeout=${parts.commits === 'wait' ? 0 : Math.floor(parts.limitMs * SERVER_LIMIT_SHARE)} -c synchronous_commit=${parts.commits === 'wait' ? 'on' : 'local'} -c lock_timeout=0 -c idle_session_timeout=0 -c client_min_messages=warning`,
+      options: `-c statement_timeout=${parts.commits === 'wait' ? 0 : Math.floor(parts.limitMs * SERVER_LIMIT_SHARE)} -c synchronous_commit=${parts.commits === 'wait' ? 'on' : 'local'} -c default_transaction_read_only=off -c lock_timeout=0 -c idle_session_timeout=0 -c client_min_messages=warning`,
       application_name: APPLICATION,
     });
     const session = new Session(client, socket, parts);
@@ -77,10 +77,10 @@ export class Session {
   }
 
   /** @throws UnderstudyError `DatabaseUnreachable` where no answer came, `DatabaseFailed` where the server refused (SQLSTATE in `evidence.code`) */
-  async ask<Row extends QueryResultRow>(text: string, values: readonly unknown[] = [], limitMs = this.#parts.limitMs): Promise<Row[]> {
+  async ask<Row extends QueryResultRow>(text: string, values: readonly unknown[] = [], limitMs = this.#parts.limitMs, name?: string): Promise<Row[]> {
     if (this.#over !== undefined) throw this.#unreachable('does not answer', new Error(this.#over));
     try {
-      const asked: Promise<QueryResult<Row>> = values.length === 0 ? this.#client.query<Row>(text) : this.#client.query<Row>(text, [...values]);
+      const asked: Promise<QueryResult<Row>> = this.#client.query<Row>({ text, ...(values.length === 0 ? {} : { values: [...values] }), ...(name === undefined ? {} : { name }) });
       return (await this.#limit(asked, limitMs, 'a question')).rows;
     } catch (error) {
       const code = sqlState(error);
@@ -96,6 +96,13 @@ export class Session {
   async one<Row extends QueryResultRow>(text: string, values: readonly unknown[] = [], limitMs?: number): Promise<Row> {
     const rows = await this.ask<Row>(text, values, limitMs);
     const [row] = rows;
+    if (row === undefined) throw new UnderstudyError('DatabaseFailed', `the database of ${this.#parts.member} answered with no row`, { text });
+    return row;
+  }
+
+  /** A question that is asked again and again: the server plans it once, under this name. */
+  async oneOften<Row extends QueryResultRow>(name: string, text: string): Promise<Row> {
+    const [row] = await this.ask<Row>(text, [], this.#parts.limitMs, name);
     if (row === undefined) throw new UnderstudyError('DatabaseFailed', `the database of ${this.#parts.member} answered with no row`, { text });
     return row;
   }
