@@ -5,6 +5,7 @@ import { planSpecChange, type SpecChange } from '../decide/spec-change.ts';
 import type { Config } from '../model/config.ts';
 import type { GroupSpec } from '../model/group.ts';
 import { CONTROL_QUEUE, groupWorkflowId } from '../model/name.ts';
+import type { Signed } from '../model/operator.ts';
 import type { GroupStatus } from '../model/status.ts';
 import { attributesRegistered } from './setup.ts';
 
@@ -25,9 +26,13 @@ export async function planConfig(client: Client, config: Config): Promise<GroupP
 }
 
 /** Starts or changes the groups' workflows to match the configuration. What is so already is left alone. */
-export async function applyConfig(client: Client, config: Config, signed: { by: string; reason: string } = { by: 'understudy apply', reason: 'configuration applied' }): Promise<Applied[]> {
+export async function applyConfig(client: Client, config: Config, signed: Signed = { by: 'understudy apply', reason: 'configuration applied' }): Promise<Applied[]> {
   const attributes = await attributesRegistered(client.connection as Connection, client.options.namespace);
-  const plans = await planConfig(client, config);
+  return applyPlans({ client, config, plans: await planConfig(client, config), attributes, signed });
+}
+
+/** Carries out what was planned. What has changed since is found by the workflow, which refuses again what is not safe. */
+export async function applyPlans({ client, config, plans, attributes, signed }: ApplyInput): Promise<Applied[]> {
   const applied: Applied[] = [];
   for (const plan of plans) {
     const spec = config.groups[plan.group]?.spec;
@@ -36,6 +41,15 @@ export async function applyConfig(client: Client, config: Config, signed: { by: 
     else applied.push(await change(client, spec, plan, signed));
   }
   return applied;
+}
+
+export interface ApplyInput {
+  readonly client: Client;
+  readonly config: Config;
+  readonly plans: readonly GroupPlan[];
+  /** Whether the search attributes are registered: a workflow that sets others cannot go on. */
+  readonly attributes: boolean;
+  readonly signed: Signed;
 }
 
 async function planGroup(client: Client, spec: GroupSpec): Promise<GroupPlan> {
@@ -68,7 +82,7 @@ async function start(client: Client, spec: GroupSpec, plan: GroupPlan, attribute
   return { ...plan, done: true };
 }
 
-async function change(client: Client, spec: GroupSpec, plan: GroupPlan, signed: { by: string; reason: string }): Promise<Applied> {
+async function change(client: Client, spec: GroupSpec, plan: GroupPlan, signed: Signed): Promise<Applied> {
   try {
     const words = await client.workflow.getHandle(groupWorkflowId(spec.name)).executeUpdate<string, [object]>('change', { args: [{ ...signed, spec }] });
     return { ...plan, done: true, words };
