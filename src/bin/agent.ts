@@ -11,6 +11,7 @@ import { connect } from '../runtime/connection.ts';
 import { openLog } from '../runtime/log.ts';
 import { resolveSecret } from '../runtime/secret.ts';
 import { findPostgres } from '../runtime/tools/postgres.ts';
+import { runDirectly } from './direct.ts';
 
 export interface AgentOptions {
   readonly config: string;
@@ -67,6 +68,9 @@ if (import.meta.filename === process.argv[1]) {
       'claim-anew': { type: 'boolean', default: false },
     },
   });
-  if (values.group === undefined || values.member === undefined) throw new UnderstudyError('BadInput', 'say which member this is: --group orders --member pg-a');
-  await runAgent({ config: values.config, group: values.group, member: values.member, guard: values.guard === 'external' ? 'external' : 'spawn', claimAnew: values['claim-anew'] });
+  await runDirectly(async () => {
+    const { config, group, member, guard, 'claim-anew': claimAnew } = values;
+    if (group === undefined || member === undefined) throw new UnderstudyError('BadInput', 'say which member this is. Next: --group orders --member pg-a');
+    await runAgent({ config, group, member, guard: guard === 'external' ? 'external' : 'spawn', claimAnew });
+  });
 }

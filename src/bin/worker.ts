@@ -1,13 +1,15 @@
 import { parseArgs } from 'node:util';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, TransportError, Worker, type WorkerOptions } from '@temporalio/worker';
 import { controlActs } from '../../activities/index.ts';
+import { UnderstudyError } from '../model/error.ts';
 import { CONTROL_QUEUE } from '../model/name.ts';
 import { openProvider } from '../providers/index.ts';
 import { loadConfig } from '../runtime/config.ts';
-import { resolveTarget } from '../runtime/connection.ts';
+import { type Target, resolveTarget } from '../runtime/connection.ts';
 import { openLog } from '../runtime/log.ts';
 import { resolveSecret } from '../runtime/secret.ts';
 import { workflowBundle } from '../runtime/workflow-bundle.ts';
+import { runDirectly } from './direct.ts';
 
 /** A worker that is killed costs a decision this long, instead of ten seconds (protocol 9). */
 const STICKY_TIMEOUT = '500ms';
@@ -20,10 +22,11 @@ export async function runWorker(configFile: string): Promise<void> {
     logger: new DefaultLogger('INFO', ({ level, message, meta }) => log[LEVELS[level]](meta ?? {}, message)),
     shutdownSignals: ['SIGTERM', 'SIGINT'],
   });
-  const { address, namespace, options } = resolveTarget(config.temporal);
-  const connection = await NativeConnection.connect({ address, ...(options.tls === undefined ? {} : { tls: options.tls }), ...(typeof options.apiKey === 'string' ? { apiKey: options.apiKey } : {}), ...(options.metadata === undefined ? {} : { metadata: options.metadata }) });
+  const target = resolveTarget(config.temporal);
+  const { address, namespace } = target;
+  const connection = await connectNatively(target);
   const providers = new Map(Object.entries(config.providers).map(([name, provider]) => [name, openProvider(name, provider, resolveSecret)]));
-  const worker = await Worker.create({
+  const worker = await createWorker(namespace, {
     connection,
     namespace,
     taskQueue: CONTROL_QUEUE,
@@ -38,9 +41,32 @@ export async function runWorker(configFile: string): Promise<void> {
   await connection.close();
 }
 
+/** The native connection says why it failed, down to the certificate. */
+async function connectNatively({ address, options, how }: Target): Promise<NativeConnection> {
+  const { tls, apiKey, metadata } = options;
+  try {
+    return await NativeConnection.connect({ address, ...(tls === undefined ? {} : { tls }), ...(typeof apiKey === 'string' ? { apiKey } : {}), ...(metadata === undefined ? {} : { metadata }) });
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    throw new UnderstudyError('TemporalUnreachable', `Temporal does not answer at ${address} (${how}): ${error.message}. Next: start it, or name another by temporal.address or TEMPORAL_ADDRESS; "understudy doctor" shows what was found.`, { address }, error);
+  }
+}
+
+async function createWorker(namespace: string, options: WorkerOptions): Promise<Worker> {
+  try {
+    return await Worker.create(options);
+  } catch (error) {
+    // The SDK raises one class for whatever the server says about the namespace.
+    if (!(error instanceof Error) || !NO_NAMESPACE.test(error.message)) throw error;
+    throw new UnderstudyError('ConfigInvalid', `Temporal has no namespace ${namespace}. Next: name another by temporal.namespace or TEMPORAL_NAMESPACE, or create it.`, { namespace }, error);
+  }
+}
+
+const NO_NAMESPACE = /namespace .*(not found|NotFound)|NotFound/i;
+
 const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
 
 if (import.meta.filename === process.argv[1]) {
   const { values } = parseArgs({ options: { config: { type: 'string', default: 'understudy.yaml' } } });
-  await runWorker(values.config);
+  await runDirectly(() => runWorker(values.config));
 }
