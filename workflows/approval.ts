@@ -1,7 +1,8 @@
-import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow';
+import { type ApplicationFailure, condition, setHandler } from '@temporalio/workflow';
 import type { Policy } from '../src/model/group.ts';
 import type { Actor } from '../src/model/incident.ts';
 import type { Signed } from '../src/model/operator.ts';
+import { isSigned, refusal } from './input.ts';
 import * as messages from './messages.ts';
 
 export interface Answered {
@@ -20,20 +21,27 @@ export class ApprovalDesk {
   constructor(policy: Policy, actor: Actor) {
     this.#needed = policy.approval === 'required' && policy.mode === 'automatic' && actor.kind === 'policy';
     this.#withinMs = policy.approvalWithinMs;
+    const refuse = (word: Signed | undefined): ApplicationFailure | undefined => {
+      if (!this.#needed || this.#answer !== undefined) return refusal({ rule: 'no-approval-pending', words: 'nothing waits for approval here' });
+      return isSigned(word) ? undefined : refusal({ rule: 'unsigned', words: 'say who you are and why, as one JSON object: {"by": "...", "reason": "..."}' });
+    };
     const hear = (approved: boolean) => (word: Signed) => {
-      if (this.#answer !== undefined || !this.#needed) return 'nothing waits for approval any more';
       const words = `${word.by} ${approved ? 'approved' : 'declined'}: ${word.reason}`;
-      this.#answer = { approved, words, by: { kind: 'person', name: word.by, reason: word.reason } };
+      this.#answer ??= { approved, words, by: { kind: 'person', name: word.by, reason: word.reason } };
       return words;
     };
     const validator = (word: Signed): void => {
-      if (!this.#needed) throw ApplicationFailure.nonRetryable('nothing waits for approval here', 'Refused', { rule: 'no-approval-pending' });
-      if (!word?.by || !word.reason) throw ApplicationFailure.nonRetryable('say who you are and why: { by, reason }', 'Refused', { rule: 'unsigned' });
+      const refused = refuse(word);
+      if (refused !== undefined) throw refused;
+    };
+    // A signal cannot be refused: one that says nothing is let go by.
+    const signalled = (approved: boolean) => (word: Signed) => {
+      if (refuse(word) === undefined) hear(approved)(word);
     };
     setHandler(messages.approve, hear(true), { validator, description: 'Let this failover go on: { by, reason }' });
     setHandler(messages.decline, hear(false), { validator, description: 'Stop this failover: { by, reason }' });
-    setHandler(messages.approveSignal, (word) => void hear(true)(word), { description: 'As the update `approve`' });
-    setHandler(messages.declineSignal, (word) => void hear(false)(word), { description: 'As the update `decline`' });
+    setHandler(messages.approveSignal, signalled(true), { description: 'As the update `approve`' });
+    setHandler(messages.declineSignal, signalled(false), { description: 'As the update `decline`' });
   }
 
   get needed(): boolean {

@@ -2,7 +2,7 @@ import { allHandlersFinished, condition, continueAsNew, setHandler, sleep, workf
 import { decideFounding } from '../src/decide/founding.ts';
 import type { GroupSpec } from '../src/model/group.ts';
 import { askAll } from './ask.ts';
-import { badInput } from './input.ts';
+import { badInput, wrongInSpec } from './input.ts';
 import { GroupKeeper } from './group-keeper.ts';
 import { beginState, type GroupState } from './group-state.ts';
 import * as messages from './messages.ts';
@@ -14,6 +14,8 @@ export interface GroupInput {
   readonly specHash?: string;
   /** Whether the search attributes are registered, so that they can be set. */
   readonly attributes?: boolean;
+  /** A run ends after so many events, at the next quiet moment. */
+  readonly eventsARun?: number;
   /** Handed from one run to the next. */
   readonly state?: GroupState;
 }
@@ -29,8 +31,10 @@ const FOUNDING_PAUSE_MS = [250, 500, 1000, 2000, 5000];
  * incident. It continues as new at quiet moments, and no member loses its role by that.
  */
 export async function failoverGroup(input: GroupInput): Promise<never> {
-  if (typeof input?.spec?.name !== 'string' || !Array.isArray(input.spec.members)) throw badInput('failoverGroup wants { spec }: start it with `understudy apply`');
+  const wrong = wrongInSpec(input?.spec);
+  if (wrong !== undefined) throw badInput(`failoverGroup wants { spec }, and ${wrong}: start it with \`understudy apply\``);
   const startedAtMs = Date.now();
+  const isTime = (): boolean => isTimeForANewRun(startedAtMs, input.eventsARun ?? EVENTS_A_RUN);
   const { namespace } = workflowInfo();
   const state = input.state ?? beginState({ spec: input.spec, specHash: input.specHash ?? '', owner: `${namespace}/${input.spec.name}`, attributes: input.attributes ?? false });
   const keeper = new GroupKeeper(state);
@@ -41,29 +45,33 @@ export async function failoverGroup(input: GroupInput): Promise<never> {
   setHandler(messages.promoted, (word) => keeper.hearPromoted(word), { description: 'From an incident: who is the primary now' });
   heedOperators(keeper);
 
-  if (state.epoch === 0) await begin(keeper);
-  else keeper.takeUpAgain();
-  await keeper.keep(() => isTimeForANewRun(startedAtMs));
+  if (state.epoch > 0) keeper.takeUpAgain();
+  if (state.epoch > 0 || (await begin(keeper, isTime))) await keeper.keep(isTime);
   await condition(allHandlersFinished);
-  return continueAsNew<typeof failoverGroup>({ spec: state.spec, state });
+  return continueAsNew<typeof failoverGroup>({ spec: state.spec, state, ...(input.eventsARun === undefined ? {} : { eventsARun: input.eventsARun }) });
 }
 
-/** Asks every member until it is clear how the group begins: a new database, or one that is taken up as it is (protocol 8). */
-async function begin(keeper: GroupKeeper): Promise<void> {
+/**
+ * Asks every member until it is clear how the group begins: a new database, or one that is taken up as it is (protocol 8).
+ *
+ * @returns false where that is still not clear, and it is time for a new run to go on asking
+ */
+async function begin(keeper: GroupKeeper, isTime: () => boolean): Promise<boolean> {
   const { state } = keeper;
   for (let round = 0; ; round += 1) {
     const answers = await askAll({ spec: state.spec, epoch: 0, round: `begin-${round}`, freeze: 'no', names: state.spec.members.map(({ name }) => name) });
     const founding = decideFounding({ spec: state.spec, answers });
     if (founding.begin === 'found' || founding.begin === 'adopt') {
       keeper.begin(founding, answers);
-      return;
+      return true;
     }
     keeper.explainWaiting(founding.words, founding.begin === 'refuse');
     await sleep(FOUNDING_PAUSE_MS[Math.min(round, FOUNDING_PAUSE_MS.length - 1)] ?? 5000, { summary: founding.words.slice(0, 180) });
+    if (isTime()) return false;
   }
 }
 
-function isTimeForANewRun(startedAtMs: number): boolean {
+function isTimeForANewRun(startedAtMs: number, events: number): boolean {
   const { continueAsNewSuggested, historyLength } = workflowInfo();
-  return (continueAsNewSuggested || historyLength > EVENTS_A_RUN) && Date.now() - startedAtMs > SHORTEST_RUN_MS;
+  return (continueAsNewSuggested || historyLength > events) && Date.now() - startedAtMs > SHORTEST_RUN_MS;
 }

@@ -1,11 +1,10 @@
-import { allHandlersFinished, condition, getExternalWorkflowHandle, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import { allHandlersFinished, condition, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import { mayConfirm, ruleAfterPromotion } from '../src/decide/durability.ts';
 import { elect, recordElection, type Answer, type Election, type ElectionInput } from '../src/decide/election.ts';
 import { restartInstead } from '../src/decide/loss.ts';
 import type { GroupSpec } from '../src/model/group.ts';
 import type { Lsn } from '../src/model/lsn.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
-import { groupWorkflowId } from '../src/model/name.ts';
 import { ApprovalDesk } from './approval.ts';
 import { askAll } from './ask.ts';
 import { showIncident } from './attributes.ts';
@@ -13,6 +12,7 @@ import { IncidentLog } from './incident-log.ts';
 import * as messages from './messages.ts';
 import { openOn } from './open.ts';
 import { settleClients } from './settle-clients.ts';
+import { tellGroup } from './tell.ts';
 
 export interface FailoverInput {
   readonly spec: GroupSpec;
@@ -136,9 +136,8 @@ async function act(input: FailoverInput, trying: Trying, election: Extract<Elect
   const { spec } = input;
   const fit = election.verdicts.filter((verdict) => verdict.fit && verdict.member !== election.member).map((verdict) => verdict.member);
   const rule = ruleAfterPromotion({ durability: spec.durability, elected: election.member, reachable: mayConfirm({ members: spec.members, following: fit, excluded: input.excluded }), members: spec.members.map(({ name }) => name) });
-  const group = getExternalWorkflowHandle(groupWorkflowId(spec.name));
   // The others are pointed at the winner while it is being promoted: they meet the new timeline there.
-  const telling = group.signal(messages.elected, { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch });
+  const telling = tellGroup(spec.name, messages.elected, { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch, inForce: rule, electable: fit }, log);
   const opened = await openOn({ spec, member: election.member, epoch: trying.epoch, proof: input.fencedBy, rule, electable: fit, fromLsn: election.lsn, log });
   await telling;
   if ('failed' in opened) {
@@ -149,7 +148,7 @@ async function act(input: FailoverInput, trying: Trying, election: Extract<Elect
   log.lost(election.loss);
   const { timeline, fork } = opened;
   const promotedWord = { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch, timeline, ...(fork === undefined ? {} : { fork }), inForce: rule, electable: fit };
-  await Promise.all([group.signal(messages.promoted, promotedWord), settleClients({ spec, owner: input.owner, primary: election.member, epoch: trying.epoch, log })]);
+  await Promise.all([tellGroup(spec.name, messages.promoted, promotedWord, log), settleClients({ spec, owner: input.owner, primary: election.member, epoch: trying.epoch, log })]);
   return { outcome: 'done', primary: election.member, epoch: trying.epoch, timeline };
 }
 

@@ -14,11 +14,11 @@ import { failoverWorkflowId, switchoverWorkflowId } from '../src/model/name.ts';
 import type { GroupStatus } from '../src/model/status.ts';
 import { showGroup } from './attributes.ts';
 import { failover } from './failover.ts';
-import { freshView, openIncident, outcomeWords, primaryOpen, primaryTaken, statusOf, type GroupState, type Loss, type MemberView } from './group-state.ts';
-import type { PromotedWord } from './messages.ts';
-import { publishAll } from './publish.ts';
+import { decidingIncident, freshView, openIncident, outcomeWords, primaryOpen, primaryTaken, statusOf, type GroupState, type Loss, type MemberView } from './group-state.ts';
+import type { ElectedWord, PromotedWord } from './messages.ts';
+import { isPublished, publishAll } from './publish.ts';
 import { RoleBook, type Ended } from './roles.ts';
-import { GOVERN_AGAIN_MS, RuleKeeper } from './rule-keeper.ts';
+import { RuleKeeper } from './rule-keeper.ts';
 import { switchover } from './switchover.ts';
 
 const INCIDENTS_KEPT = 20;
@@ -28,6 +28,8 @@ const OFFER_AGAIN_AT_MOST_MS = 30_000;
 const RETRY_AFTER_NOBODY_MS = 30_000;
 /** Beyond the lease itself, for an agent that is being restarted. */
 const TAKE_UP_GRACE_MS = 1000;
+/** A primary that was open for so long has come back: what it took to bring it back is not held against it at the next end. */
+const STEADY_AFTER_MS = 60_000;
 
 /** One group's mind within one run: hears what happens, asks the pure decisions what follows, and orders it. */
 export class GroupKeeper {
@@ -39,6 +41,10 @@ export class GroupKeeper {
   readonly #standbyDue = new Map<string, number>();
   #shown = '';
   #publishing = false;
+  /** Whom the open incident is opening: should its workflow end without a report, that member may have taken writes. */
+  #elected: ElectedWord | undefined;
+  /** How the primary's role ended while an incident was open: what the incident did not need to hear is heard after it. */
+  #endedMeanwhile: RoleEnd | undefined;
   #waitingWords: string | undefined;
 
   constructor(state: GroupState) {
@@ -48,7 +54,7 @@ export class GroupKeeper {
   }
 
   get status(): GroupStatus {
-    return statusOf(this.state, openIncident(this.state) !== undefined);
+    return statusOf(this.state, decidingIncident(this.state) !== undefined, this.#waitingWords);
   }
 
   get roles(): RoleBook {
@@ -68,9 +74,10 @@ export class GroupKeeper {
     state.recorded = NO_RULE;
     state.inForce = undefined;
     state.publishing = true;
+    state.founding = founding.begin === 'found';
     log.info('group begins', { group: state.spec.name, begin: founding.begin, primary: founding.primary, epoch: founding.epoch, words: founding.words });
     // Beside a primary that runs already, its lease decides when the role counts as lost: at least L, and then the quarantine (protocol 2).
-    this.#offerPrimary({ found: founding.begin === 'found', patient: founding.begin === 'found' });
+    this.#offerPrimary({ patient: founding.begin === 'found' });
     this.#offerStandbys();
   }
 
@@ -82,8 +89,10 @@ export class GroupKeeper {
 
   /** A new run of the same workflow: every role is offered anew at once, and nothing is taken away because it began (protocol 8). */
   takeUpAgain(): void {
-    if (this.state.primary === null) return;
-    this.#offerPrimary({ found: false, patient: this.state.held !== undefined });
+    const { state } = this;
+    if (state.primary === null) return;
+    // A role that is being taken away is not offered anew: its end is waited for.
+    if (state.after === undefined && state.stopped === undefined) this.#offerPrimary({ patient: state.held !== undefined || state.due.retry !== undefined });
     this.#offerStandbys();
   }
 
@@ -105,7 +114,10 @@ export class GroupKeeper {
   }
 
   #isQuiet(): boolean {
-    return openIncident(this.state) === undefined && primaryOpen(this.state) && !this.#rules.busy && this.state.after === undefined && this.#inbox.length === 0;
+    const { state } = this;
+    // A group in trouble has a long life, too: where it waits for a person, for a time or for the next try, its state says so.
+    const waits = primaryOpen(state) || state.held !== undefined || state.due.retry !== undefined || state.stopped !== undefined;
+    return waits && !state.incidents.some(({ endedAtMs }) => endedAtMs === undefined) && !this.#rules.busy && state.after === undefined && this.#inbox.length === 0;
   }
 
   /** Something has changed that the loop must look at. */
@@ -117,8 +129,9 @@ export class GroupKeeper {
 
   hearNews(word: MemberNews): void {
     const { state } = this;
-    const view = state.members[word.member];
-    if (view === undefined || word.turn < view.turn) return;
+    // Whatever a signal may carry.
+    const view = state.members[word?.member];
+    if (view === undefined || !(word.turn >= view.turn)) return;
     view.phase = word.phase;
     if (word.words === undefined) delete view.words;
     else view.words = word.words;
@@ -130,20 +143,30 @@ export class GroupKeeper {
 
   #heedOpen(view: MemberView): void {
     const { state } = this;
+    state.founding = false;
+    if (state.held !== undefined) state.override = false;
     state.held = undefined;
     state.stopped = undefined;
+    state.lastLoss = undefined;
     state.due = {};
+    state.openSinceMs ??= Date.now();
     state.aloneSinceMs = (view.following ?? []).length > 0 ? undefined : (state.aloneSinceMs ?? Date.now());
     if (state.aloneSinceMs === undefined) state.relaxed = false;
   }
 
   /** The others are pointed at the winner while it is being promoted: what they have received is no more than it has. */
-  hearElected({ member, epoch }: { member: string; epoch: number }): void {
+  hearElected(word: ElectedWord): void {
     const { state } = this;
+    const { member, epoch } = word;
+    this.#elected = word;
     state.highestEpoch = Math.max(state.highestEpoch, epoch);
     this.#inbox.push(() => {
       // It is promoted by its incident: whatever becomes of the role that it lets go of is no news.
       this.#roles.forget(member);
+      this.#standbyDue.delete(member);
+      const view = state.members[member];
+      // From its order to promote on it refuses every epoch before, whether it is promoted or not.
+      if (view !== undefined) state.members[member] = { ...view, epoch, turn: this.#turn() };
       for (const { name } of state.spec.members) {
         if (name !== member && name !== state.primary) this.#offerStandby(name, member, epoch);
       }
@@ -159,12 +182,12 @@ export class GroupKeeper {
       state.primary = word.member;
       state.fork = word.fork;
       this.#taking(word);
-      if (openIncident(state)?.kind === 'failover') {
+      if (state.incidents.find(({ id }) => id === word.incident)?.kind === 'failover') {
         state.lastFailoverAtMs = Date.now();
         state.failoversAtMs = [...state.failoversAtMs.filter((atMs) => atMs > Date.now() - DAY_MS), Date.now()];
         state.override = false;
       }
-      this.#offerPrimary({ found: false, patient: false });
+      this.#offerPrimary({ patient: false });
       for (const { name } of state.spec.members) {
         const view = state.members[name];
         if (name !== word.member && (view?.role !== 'standby' || view.epoch !== word.epoch)) this.#offerStandby(name, word.member, word.epoch);
@@ -183,7 +206,9 @@ export class GroupKeeper {
     state.held = undefined;
     state.stopped = undefined;
     state.due = {};
+    state.after = undefined;
     state.lastLoss = undefined;
+    state.openSinceMs = undefined;
     state.aloneSinceMs = undefined;
     state.relaxed = false;
   }
@@ -195,10 +220,12 @@ export class GroupKeeper {
     return this.state.turn;
   }
 
-  #offerPrimary({ found, patient }: { found: boolean; patient: boolean }): void {
+  /** @param patient it is waited for without limit: somebody or something else decides when to go on without it */
+  #offerPrimary({ patient, longer = 1 }: { patient: boolean; longer?: number }): void {
     const { state } = this;
     const { spec, primary, epoch } = state;
     if (primary === null) return;
+    delete state.due.offer;
     const turn = this.#turn();
     this.#view(primary, { role: 'primary', epoch, turn, phase: 'waiting' });
     const order = {
@@ -210,11 +237,11 @@ export class GroupKeeper {
       rule: state.inForce ?? state.recorded,
       electable: state.electable,
       others: this.#others(primary),
-      found,
+      found: state.founding,
       hungAfterMs: spec.policy.hungAfterMs,
       stopWithinMs: spec.policy.stopWithinMs,
     };
-    this.#roles.primary(spec, order, patient ? undefined : spec.leaseMs + TAKE_UP_GRACE_MS);
+    this.#roles.primary(spec, order, patient ? undefined : Math.min((spec.leaseMs + TAKE_UP_GRACE_MS) * longer, Math.max(spec.leaseMs + TAKE_UP_GRACE_MS, OFFER_AGAIN_AT_MOST_MS)));
   }
 
   #offerStandbys(): void {
@@ -225,9 +252,9 @@ export class GroupKeeper {
   #offerStandby(name: string, upstreamName: string, epoch: number): void {
     const { spec } = this.state;
     const upstream = spec.members.find((member) => member.name === upstreamName);
-    if (upstream === undefined) return;
-    const turn = this.#turn();
     this.#standbyDue.delete(name);
+    if (upstream === undefined || name === upstreamName || !spec.members.some((member) => member.name === name)) return;
+    const turn = this.#turn();
     this.#view(name, { role: 'standby', epoch, turn, phase: 'waiting' });
     this.#roles.standby(spec, {
       group: spec.name,
@@ -256,6 +283,8 @@ export class GroupKeeper {
       view.lastEnd = 'words' in ended.end ? `${ended.end.end}: ${ended.end.words}` : ended.end.end;
       view.phase = ended.end.end === 'silent' || ended.end.end === 'timed-out' ? 'silent' : 'waiting';
       delete view.following;
+      // News of the role that has ended may still be on its way, and is none.
+      view.turn = this.#turn();
     }
     if (ended.kind === 'standby') this.#heedStandbyEnd(ended);
     else if (ended.member === this.state.primary) this.#heedPrimaryEnd(ended.end);
@@ -263,8 +292,8 @@ export class GroupKeeper {
 
   #heedStandbyEnd({ member, end }: Extract<Ended, { kind: 'standby' }>): void {
     const { state } = this;
-    // In an incident its own orders follow; what was let go of for them is no news.
-    if (end.end === 'superseded' && openIncident(state) !== undefined) return;
+    // In an incident its own orders follow, at its end at the latest; what was let go of for them is no news.
+    if (decidingIncident(state) !== undefined) return;
     if (end.end === 'silent' || end.end === 'paused') {
       log.warn('a standby\'s role ended', { member, ...end });
       this.#offerStandby(member, state.primary ?? member, state.epoch);
@@ -279,16 +308,22 @@ export class GroupKeeper {
   #heedPrimaryEnd(end: RoleEnd | { end: 'taken-back' }): void {
     const { state } = this;
     const { after } = state;
+    if (state.openSinceMs !== undefined && Date.now() - state.openSinceMs > STEADY_AFTER_MS) state.restartsTried = 0;
+    state.openSinceMs = undefined;
+    // An order that nobody had taken up is no fence, and undoes none: what was known before it still holds. One that was taken up may have opened.
+    const taken = end.end !== 'taken-back' && !(end.end === 'timed-out' && end.kind === 'not-taken-up');
     if (after !== undefined) {
       state.after = undefined;
-      // An order that nobody had taken up is no fence: what was known before still holds.
-      const fencedBy = end.end === 'fenced' ? 'agent' : after.loss.fencedBy;
-      this.#beginFailover({ ...after.loss, fencedBy, ...lastOf(end) }, after.ask);
+      this.#beginFailover(taken ? { cause: after.loss.cause, fencedBy: end.end === 'fenced' ? 'agent' : 'lease', ...lastOf(end) } : after.loss, after.ask);
       return;
     }
     if (end.end === 'taken-back') return;
-    if (openIncident(state) !== undefined) return;
-    this.#decide(end);
+    if (decidingIncident(state) === undefined) {
+      this.#decide(end);
+      return;
+    }
+    this.#endedMeanwhile = end;
+    if (taken) this.#remember(end, 'words' in end ? end.words : 'its lease ran out while an incident was open');
   }
 
   /** A primary's role has ended, and no incident is open: what follows? */
@@ -304,14 +339,16 @@ export class GroupKeeper {
     });
     log.warn('the primary\'s role ended', { member: state.primary, end, follow: verdict.follow });
     switch (verdict.follow) {
-      case 'failover':
-        this.#beginFailover({ cause: verdict.cause, fencedBy: verdict.fencedBy, ...lastOf(end) });
+      case 'failover': {
+        const before = end.end === 'timed-out' && end.kind === 'not-taken-up' ? state.lastLoss : undefined;
+        this.#beginFailover({ ...before, cause: verdict.cause, fencedBy: before?.fencedBy ?? verdict.fencedBy, ...lastOf(end) });
         return;
+      }
       case 'restart':
         state.restartsTried += 1;
         state.due.restart = Date.now() + state.spec.policy.restartWithinMs;
         this.#remember(end, verdict.words);
-        this.#offerPrimary({ found: false, patient: false });
+        this.#offerPrimary({ patient: false });
         return;
       case 'offer-again':
         state.restartsTried += 1;
@@ -336,6 +373,9 @@ export class GroupKeeper {
   #beginFailover(loss: Loss, ask?: FailoverAsk, continuing = false): void {
     const { state } = this;
     state.lastLoss = loss;
+    // What was to follow, had this not come: none of it may happen beside a promotion.
+    state.due = {};
+    state.after = undefined;
     if (ask === undefined && !continuing) {
       const hold = decideHold({
         nowMs: Date.now(),
@@ -351,11 +391,12 @@ export class GroupKeeper {
         log.warn('a failover is held back', { group: state.spec.name, rule: hold.rule, words: hold.words });
         state.held = { rule: hold.rule, words: hold.words, override: hold.override, loss, ...(hold.untilMs === undefined ? {} : { untilMs: hold.untilMs }) };
         // Meanwhile the same member may come back at the same epoch: that needs no promotion.
-        this.#offerPrimary({ found: false, patient: true });
+        this.#offerPrimary({ patient: true });
         return;
       }
     }
     state.held = undefined;
+    if (state.primary !== null) this.#roles.forget(state.primary);
     const epoch = this.#nextEpoch();
     const actor: Actor = ask === undefined ? { kind: 'policy' } : { kind: 'person', name: ask.by, reason: ask.reason };
     const id = failoverWorkflowId(state.spec.name, epoch);
@@ -386,19 +427,19 @@ export class GroupKeeper {
   forceFailover(ask: FailoverAsk): void {
     const { state } = this;
     const cause = { kind: 'operator' as const, words: `${ask.by} asked for a failover: ${ask.reason}`, knownAtMs: Date.now() };
-    const held = state.primary === null ? undefined : this.#roles.holds(state.primary);
-    if (ask.fencedByHand === true || held !== 'primary' || state.primary === null) {
-      if (state.primary !== null && held === 'primary') this.#roles.forget(state.primary);
-      this.#beginFailover({ ...(state.lastLoss ?? { fencedBy: 'lease' as const }), cause }, ask);
-      return;
-    }
-    this.#takeAway({ ...(state.held?.loss ?? { fencedBy: 'lease' as const }), cause }, ask);
+    const loss = { ...(state.lastLoss ?? { fencedBy: 'lease' as const }), cause };
+    if (ask.fencedByHand === true) this.#beginFailover(loss, ask);
+    else this.#takeAway(loss, ask);
   }
 
   #takeAway(loss: Loss, ask?: FailoverAsk): void {
     const { state } = this;
+    if (state.primary === null || this.#roles.holds(state.primary) !== 'primary') {
+      this.#beginFailover(loss, ask);
+      return;
+    }
     state.after = { loss, ...(ask === undefined ? {} : { ask }) };
-    if (state.primary !== null) this.#roles.takeBack(state.primary);
+    this.#roles.takeBack(state.primary);
   }
 
   /** Another configuration, checked by the validator: nothing is restarted or demoted for it. */
@@ -408,6 +449,7 @@ export class GroupKeeper {
     for (const { name } of state.spec.members) {
       if (spec.members.some((member) => member.name === name)) continue;
       this.#roles.forget(name);
+      this.#standbyDue.delete(name);
       state.members = Object.fromEntries(Object.entries(state.members).filter(([member]) => member !== name));
     }
     const added = spec.members.filter(({ name }) => !(name in state.members));
@@ -416,6 +458,8 @@ export class GroupKeeper {
       state.members[name] = freshView();
       if (state.primary !== null && state.primary !== name) this.#offerStandby(name, state.primary, state.epoch);
     }
+    // What stopped the group may be what was put right.
+    if (plan.length > 0) state.stopped = undefined;
     if (plan.some(({ effect }) => effect === 'reassign-roles') && state.epoch > 0) this.takeUpAgain();
     if (plan.some(({ effect }) => effect === 'publish')) state.publishing = true;
     log.info('configuration changed', { by, changes: plan.map(({ change }) => change) });
@@ -464,25 +508,37 @@ export class GroupKeeper {
   }
 
   #noteIncident(id: string, kind: Incident['kind'], epoch: number, cause: string): void {
+    this.#endedMeanwhile = undefined;
     this.state.incidents = [...this.state.incidents, { id, kind, epoch, cause, outcome: 'running', startedAtMs: Date.now() }].slice(-INCIDENTS_KEPT);
   }
 
+  /** Records that an incident did not bring to an end are the group's to publish: it lives longer. */
   async #follow(id: string, starting: Promise<{ result(): Promise<Incident> }>): Promise<void> {
     let outcome: IncidentOutcome;
     try {
       const handle = await starting;
-      outcome = (await handle.result()).outcome;
+      const incident = await handle.result();
+      ({ outcome } = incident);
+      if (outcome.outcome === 'done' && !isPublished(incident)) this.state.publishing = true;
     } catch (error) {
-      outcome = { outcome: 'failed', words: `the incident's workflow ended without a report: ${error instanceof Error ? (error.cause instanceof Error ? error.cause.message : error.message) : String(error)}` };
+      const words = `the incident's workflow ended without a report: ${error instanceof Error ? (error.cause instanceof Error ? error.cause.message : error.message) : String(error)}`;
+      // A workflow that has ended is no fence (protocol 2): whom it was opening may be open.
+      const opening = this.#elected?.incident === id ? this.#elected : undefined;
+      outcome = { outcome: 'failed', words, ...(opening === undefined ? {} : { perhaps: { member: opening.member, epoch: opening.epoch, rule: opening.inForce, electable: opening.electable } }) };
     }
     this.#inbox.push(() => this.#heedOutcome(id, outcome));
   }
 
   #heedOutcome(id: string, outcome: IncidentOutcome): void {
     const { state } = this;
+    const promoted = (state.incidents.find((line) => line.id === id)?.epoch ?? 0) <= state.epoch;
     state.incidents = state.incidents.map((line) => (line.id === id ? { ...line, outcome: outcomeWords(outcome), endedAtMs: Date.now() } : line));
     log.info('incident ended', { id, outcome });
-    if (outcome.outcome === 'done') return;
+    if (promoted) {
+      // Roles were given when the promotion was told; what is missing now is the rest of what it had to do for clients.
+      if (outcome.outcome !== 'done') state.publishing = true;
+      return;
+    }
     if (outcome.outcome === 'failed' && outcome.perhaps !== undefined) {
       this.#heedPerhaps(outcome.perhaps, outcome.words);
       return;
@@ -493,24 +549,60 @@ export class GroupKeeper {
     }
     if (outcome.outcome === 'nobody-fit' || outcome.outcome === 'failed') state.due.retry = Date.now() + RETRY_AFTER_NOBODY_MS;
     // A member that has seen a later epoch would refuse this one: the primary goes on at an epoch above all of them.
-    if (state.members !== undefined && state.highestEpoch > state.epoch && this.#someoneSaw(state.highestEpoch)) {
+    const anew = this.#someoneSawLater();
+    if (anew) {
       state.epoch = this.#nextEpoch();
       state.publishing = true;
     }
-    if (state.primary !== null && this.#roles.holds(state.primary) !== 'primary') this.#offerPrimary({ found: false, patient: outcome.outcome !== 'restarted' });
-    this.#offerStandbys();
+    const meanwhile = this.#endedMeanwhile;
+    if (outcome.outcome === 'refused' && meanwhile !== undefined) {
+      // Nothing has been done about it yet: it is an end like any other.
+      this.#decide(meanwhile);
+      return;
+    }
+    if (state.primary !== null && this.#roles.holds(state.primary) !== 'primary') this.#offerPrimary({ ...this.#patienceAfter(outcome) });
+    else if (anew) this.#offerPrimary({ patient: false });
+    // What was refused touched nobody; everything else has frozen or repointed some.
+    for (const { name } of state.spec.members) {
+      if (name !== state.primary && (anew || outcome.outcome !== 'refused' || this.#roles.holds(name) !== 'standby')) this.#offerStandby(name, state.primary ?? name, state.epoch);
+    }
   }
 
-  #someoneSaw(epoch: number): boolean {
-    return Object.values(this.state.members).some((view) => view.epoch >= epoch);
+  /**
+   * How long the old primary is waited for. Where only a person's word or the next try is to come, without limit; else an order that nobody takes up
+   * means what a lost lease means, later each time that the primary was seen to live.
+   */
+  #patienceAfter({ outcome }: IncidentOutcome): { patient: boolean; longer?: number } {
+    switch (outcome) {
+      case 'nobody-fit':
+      case 'failed':
+      case 'observed':
+      case 'not-approved':
+        return { patient: true };
+      case 'primary-lives': {
+        const others = this.state.incidents.toReversed().findIndex((line) => !line.outcome.startsWith('primary-lives'));
+        return { patient: false, longer: 2 ** Math.max(0, Math.min(10, (others < 0 ? this.state.incidents.length : others) - 1)) };
+      }
+      default:
+        return { patient: false };
+    }
+  }
+
+  #someoneSawLater(): boolean {
+    return Object.values(this.state.members).some((view) => view.epoch > this.state.epoch);
   }
 
   /** Whoever fell silent while it was being opened counts as the lost primary of that epoch: only its lease and the quarantine prove its end. */
   #heedPerhaps({ member, epoch, rule, electable }: NonNullable<Extract<IncidentOutcome, { outcome: 'failed' }>['perhaps']>, words: string): void {
     const { state } = this;
     state.epoch = epoch;
+    state.highestEpoch = Math.max(state.highestEpoch, epoch);
     state.primary = member;
+    state.fork = undefined;
     this.#taking({ inForce: rule, electable });
+    // It may have been one: it counts among those that the policy limits.
+    state.lastFailoverAtMs = Date.now();
+    state.failoversAtMs = [...state.failoversAtMs.filter((atMs) => atMs > Date.now() - DAY_MS), Date.now()];
     this.#offerStandbys();
     this.#beginFailover({ cause: { kind: 'lease-expired', words, knownAtMs: Date.now() }, fencedBy: 'lease' }, undefined, true);
   }
@@ -520,10 +612,15 @@ export class GroupKeeper {
   #heedClock(): void {
     const { state } = this;
     const now = Date.now();
+    // While an incident may promote somebody, its own orders follow: an old one would wake a member that it has frozen, or another primary.
+    if (decidingIncident(state) !== undefined) {
+      state.due = {};
+      this.#standbyDue.clear();
+    }
     for (const [name, dueMs] of this.#standbyDue) if (dueMs <= now) this.#offerStandby(name, state.primary ?? name, state.epoch);
     if (isDue(state.due.offer)) {
       delete state.due.offer;
-      this.#offerPrimary({ found: false, patient: false });
+      this.#offerPrimary({ patient: false });
     }
     if (isDue(state.due.restart)) {
       delete state.due.restart;
@@ -531,7 +628,7 @@ export class GroupKeeper {
     }
     if (isDue(state.due.retry)) {
       delete state.due.retry;
-      if (!primaryTaken(state) && openIncident(state) === undefined && state.lastLoss !== undefined) this.#takeAway(state.lastLoss);
+      if (!primaryTaken(state) && state.lastLoss !== undefined) this.#takeAway(state.lastLoss);
     }
     if (state.held?.untilMs !== undefined && state.held.untilMs <= now) this.liftHold();
     if (state.paused?.untilMs !== undefined && state.paused.untilMs <= now) state.paused = undefined;
@@ -554,8 +651,7 @@ export class GroupKeeper {
 
   #nextDueMs(): number | undefined {
     const { due, held, paused } = this.state;
-    const governAgainMs = this.#rules.failed ? Date.now() + GOVERN_AGAIN_MS : undefined;
-    const all = [due.offer, due.restart, due.retry, held?.untilMs, paused?.untilMs, this.#relaxAtMs(), governAgainMs, ...this.#standbyDue.values()].filter((at) => at !== undefined);
+    const all = [due.offer, due.restart, due.retry, held?.untilMs, paused?.untilMs, this.#relaxAtMs(), this.#rules.againAtMs, ...this.#standbyDue.values()].filter((at) => at !== undefined);
     return all.length === 0 ? undefined : Math.min(...all);
   }
 
@@ -576,7 +672,7 @@ export class GroupKeeper {
 
   #show(): void {
     const { status } = this;
-    const text = JSON.stringify([status, this.#waitingWords]);
+    const text = JSON.stringify(status);
     if (text === this.#shown) return;
     this.#shown = text;
     showGroup(status, this.state.attributes);

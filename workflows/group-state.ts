@@ -19,6 +19,8 @@ export interface GroupState {
   /** The highest epoch that any incident may have shown to a member. */
   highestEpoch: number;
   primary: string | null;
+  /** The first primary has still to make the database: however often its role is lost on the way, it is told so again. */
+  founding: boolean;
   /** Where the primary's timeline began: its parent, and the place. */
   fork: { readonly timeline: number; readonly lsn: Lsn } | undefined;
   /** Protocol 5.1: what every acknowledged commit of this epoch is sure to satisfy. */
@@ -39,6 +41,8 @@ export interface GroupState {
   held: Held | undefined;
   stopped: string | undefined;
   restartsTried: number;
+  /** When the primary said that it was open, for as long as it is. */
+  openSinceMs: number | undefined;
   lastFailoverAtMs: number | undefined;
   failoversAtMs: number[];
   incidents: IncidentLine[];
@@ -87,6 +91,7 @@ export function beginState(input: { spec: GroupSpec; specHash: string; owner: st
     epoch: 0,
     highestEpoch: 0,
     primary: null,
+    founding: false,
     fork: undefined,
     recorded: NO_RULE,
     inForce: undefined,
@@ -102,6 +107,7 @@ export function beginState(input: { spec: GroupSpec; specHash: string; owner: st
     held: undefined,
     stopped: undefined,
     restartsTried: 0,
+    openSinceMs: undefined,
     lastFailoverAtMs: undefined,
     failoversAtMs: [],
     incidents: [],
@@ -132,8 +138,18 @@ export function openIncident(state: GroupState): IncidentLine | undefined {
   return state.incidents.findLast(({ endedAtMs }) => endedAtMs === undefined);
 }
 
-export function statusOf(state: GroupState, busy: boolean): GroupStatus {
+/**
+ * The incident that may still promote somebody. One whose promotion is known only settles its clients: that may take as long as a DNS outage, and
+ * nobody's role, nor the next incident, waits for it.
+ */
+export function decidingIncident(state: GroupState): IncidentLine | undefined {
+  return state.incidents.findLast(({ endedAtMs, epoch }) => endedAtMs === undefined && epoch > state.epoch);
+}
+
+export function statusOf(state: GroupState, busy: boolean, note?: string): GroupStatus {
+  const words = state.stopped ?? note;
   return {
+    ...(words === undefined ? {} : { words }),
     group: state.spec.name,
     epoch: state.epoch,
     phase: phaseOf(state, busy),

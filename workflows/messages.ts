@@ -41,8 +41,17 @@ export const spec = defineQuery<GroupSpec>('spec');
 export const news = defineSignal<[MemberNews]>('news');
 
 /** From an incident to its group. */
-export const elected = defineSignal<[{ incident: string; member: string; epoch: number }]>('elected');
+export const elected = defineSignal<[ElectedWord]>('elected');
 export const promoted = defineSignal<[PromotedWord]>('promoted');
+
+/** Whom an incident is about to open, and with what in force from the first write on. */
+export interface ElectedWord {
+  readonly incident: string;
+  readonly member: string;
+  readonly epoch: number;
+  readonly inForce: CommitRule;
+  readonly electable: readonly string[];
+}
 
 export interface PromotedWord {
   readonly incident: string;

@@ -2,7 +2,7 @@ import type { UpdateDefinition } from '@temporalio/common';
 import { log, setHandler } from '@temporalio/workflow';
 import { refuseExclude, refuseFailover, refuseInclude, refuseOverride, refusePause, refuseResume, refuseSpec, refuseSwitchover, type Refused } from '../src/decide/operator.ts';
 import type { GroupKeeper } from './group-keeper.ts';
-import { refusal } from './input.ts';
+import { isSigned, refusal, wrongInSpec } from './input.ts';
 import { SIGNALS, WORDS } from './messages.ts';
 
 type Word = keyof typeof WORDS;
@@ -46,7 +46,7 @@ export function heedOperators(keeper: GroupKeeper): void {
     if (state.held !== undefined && state.held.rule !== 'paused') keeper.liftHold();
     return `${ask.by} lifted the rate limit for one failover`;
   });
-  hear('change', 'Take another configuration: { by, reason, spec }; `understudy apply` sends it', (ask) => refuseSpec(ask.spec, view()), (ask) => keeper.change(ask));
+  hear('change', 'Take another configuration: { by, reason, spec }; `understudy apply` sends it', (ask) => refuseMisshapen(ask.spec) ?? refuseSpec(ask.spec, view()), (ask) => keeper.change(ask));
 
   function hear<W extends Word>(word: W, description: string, refuse: (ask: AskOf<W>) => Refused | undefined, act: (ask: AskOf<W>) => AnswerOf<W>): void {
     const obey = (ask: AskOf<W>): AnswerOf<W> => {
@@ -72,8 +72,12 @@ export function heedOperators(keeper: GroupKeeper): void {
 }
 
 function refuseShapeless(ask: unknown): Refused | undefined {
-  const fine = ask !== null && typeof ask === 'object' && 'by' in ask && typeof ask.by === 'string' && 'reason' in ask && typeof ask.reason === 'string';
-  return fine ? undefined : { rule: 'no-name', words: 'say who you are and why, as one JSON object: {"by": "...", "reason": "..."}' };
+  return isSigned(ask) ? undefined : { rule: 'no-name', words: 'say who you are and why, as one JSON object: {"by": "...", "reason": "..."}' };
+}
+
+function refuseMisshapen(spec: unknown): Refused | undefined {
+  const wrong = wrongInSpec(spec);
+  return wrong === undefined ? undefined : { rule: 'unsafe-change', words: `this is no configuration of a group: ${wrong}. Next: send it by \`understudy apply\`` };
 }
 
 type AskOf<W extends Word> = (typeof WORDS)[W] extends UpdateDefinition<infer _Answer, [infer Ask]> ? Ask : never;

@@ -20,6 +20,8 @@ interface OpenRole {
 /** Which role each member holds open in this run. A newer order for a member makes the one before it no longer ours to hear. */
 export class RoleBook {
   readonly #open = new Map<string, OpenRole>();
+  /** Orders that a newer one of the same kind has replaced, and that nobody may have taken up yet. */
+  readonly #replaced = new Map<string, Set<OpenRole>>();
   readonly #ended: (ended: Ended) => void;
 
   constructor(ended: (ended: Ended) => void) {
@@ -56,21 +58,24 @@ export class RoleBook {
     this.#open.get(member)?.scope.cancel();
   }
 
-  /** Whatever becomes of this member's role is no longer ours to hear. */
+  /** Whatever becomes of this member's role is no longer ours to hear; and no order for it is left in its queue, to be taken up too late. */
   forget(member: string): void {
     const open = this.#open.get(member);
     this.#open.delete(member);
     open?.scope.cancel();
+    for (const { scope } of this.#replaced.get(member) ?? []) scope.cancel();
   }
 
   #hold(member: string, kind: OpenRole['kind'], run: () => Promise<Ended>): void {
     // A primary that is offered its role anew goes on under the new order: a cancellation would fence it.
-    if (kind === 'primary' && this.holds(member) === 'primary') this.#open.delete(member);
+    const before = this.#open.get(member);
+    if (kind === 'primary' && before?.kind === 'primary') this.#replaced.set(member, new Set([...(this.#replaced.get(member) ?? []), before]));
     else this.forget(member);
     const entry = { kind, scope: new CancellationScope() };
     this.#open.set(member, entry);
     void entry.scope.run(async () => {
       const ended = await run();
+      this.#replaced.get(member)?.delete(entry);
       if (this.#open.get(member) !== entry) return;
       this.#open.delete(member);
       this.#ended(ended);

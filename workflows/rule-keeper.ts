@@ -7,8 +7,15 @@ import { member } from './acts.ts';
 import { primaryOpen, type GroupState } from './group-state.ts';
 
 const GOVERN_LIMIT_MS = 10_000;
-/** An order that failed is given again after this. */
-export const GOVERN_AGAIN_MS = 1000;
+/** An order that was not done is given again after this, doubled each time up to the limit; one that has become another is given at once. */
+const AGAIN_MS = 1000;
+const AGAIN_AT_MOST_MS = 30_000;
+
+interface Failed {
+  readonly step: string;
+  readonly times: number;
+  readonly againAtMs: number;
+}
 
 /**
  * Keeps the commit rule and the set of electable members in step with who follows (protocol 3.1, 5.3), one safe step at a time: what is
@@ -17,8 +24,9 @@ export const GOVERN_AGAIN_MS = 1000;
 export class RuleKeeper {
   readonly #state: GroupState;
   readonly #changed: () => void;
-  #busy = false;
-  #failed = false;
+  /** Under which primary and epoch a step is under way: an order to a primary that was lost holds up nothing of the next one. */
+  #under: string | undefined;
+  #failed: Failed | undefined;
 
   constructor(state: GroupState, changed: () => void) {
     this.#state = state;
@@ -26,35 +34,50 @@ export class RuleKeeper {
   }
 
   get busy(): boolean {
-    return this.#busy;
+    return this.#under === this.#reign;
   }
 
-  /** The last order was not done: it is worth another try. */
-  get failed(): boolean {
-    return this.#failed && !this.#busy;
+  /** When the order that was not done is worth another try; undefined where there is none to give. */
+  get againAtMs(): number | undefined {
+    if (this.#failed === undefined || this.busy || !primaryOpen(this.#state)) return undefined;
+    return keyOf(this.#next()) === this.#failed.step ? this.#failed.againAtMs : undefined;
+  }
+
+  get #reign(): string {
+    return `${this.#state.primary} ${this.#state.epoch}`;
   }
 
   /** Begins to bring the rule up to date, unless that is under way: whoever follows by then is looked at again after each step. */
   kick(): void {
-    if (this.#busy || !primaryOpen(this.#state)) return;
-    if (this.#next() === undefined) return;
-    this.#busy = true;
-    void this.#run().finally(() => {
-      this.#busy = false;
+    if (this.busy || !primaryOpen(this.#state)) return;
+    const step = this.#next();
+    if (step === undefined || (keyOf(step) === this.#failed?.step && Date.now() < this.#failed.againAtMs)) return;
+    const reign = this.#reign;
+    this.#under = reign;
+    void this.#run(reign).finally(() => {
+      if (this.#under === reign) this.#under = undefined;
       this.#changed();
     });
   }
 
-  async #run(): Promise<void> {
+  async #run(reign: string): Promise<void> {
     const state = this.#state;
     for (;;) {
       const step = this.#next();
-      if (step === undefined || !primaryOpen(state)) return;
+      if (step === undefined || !primaryOpen(state) || this.#reign !== reign) return;
       if (step.kind === 'record-rule') state.recorded = step.rule;
       else if (step.kind === 'record-electable') state.electable = step.electable;
       else {
-        this.#failed = !(await this.#govern(step.rule, step.electable, step.confirm));
-        if (this.#failed) return;
+        const key = keyOf(step);
+        const done = await this.#govern(step.rule, step.electable, step.confirm);
+        if (this.#reign !== reign) return;
+        if (!done) {
+          const times = this.#failed?.step === key ? this.#failed.times + 1 : 1;
+          // The end of an order that failed is not known, so that the next step may be another than the one that was tried.
+          this.#failed = { step: keyOf(this.#next()), times, againAtMs: Date.now() + Math.min(AGAIN_MS * 2 ** (times - 1), AGAIN_AT_MOST_MS) };
+          return;
+        }
+        this.#failed = undefined;
       }
     }
   }
@@ -103,3 +126,7 @@ type Step =
   | { readonly kind: 'record-rule'; readonly rule: CommitRule }
   | { readonly kind: 'record-electable'; readonly electable: string[] }
   | { readonly kind: 'govern'; readonly rule: CommitRule; readonly electable: readonly string[]; readonly confirm: boolean };
+
+function keyOf(step: Step | undefined): string {
+  return JSON.stringify(step ?? null);
+}

@@ -7,6 +7,8 @@ import { publishAll } from './publish.ts';
 
 /** A first write waits for the standbys that the commit rule names: they may still be on their way. */
 const FIRST_WRITE_LIMIT_MS = 60_000;
+/** Records that are not written by then are left to the group, whose history has no end: an incident's has. */
+const HAND_OVER_MS = 10 * 60_000;
 
 export interface Settling {
   readonly spec: GroupSpec;
@@ -24,7 +26,8 @@ export async function settleClients({ spec, owner, primary, epoch, log }: Settli
     if (spec.records.length === 0) return;
     const published = log.step('publish');
     const verified = log.step('verify');
-    await publishAll({ spec, owner, primary, epoch, idPrefix: primary, seen: (outcome) => log.record(outcome), overtaken: () => false });
+    const untilMs = Date.now() + HAND_OVER_MS;
+    await publishAll({ spec, owner, primary, epoch, idPrefix: primary, seen: (outcome) => log.record(outcome), overtaken: () => Date.now() > untilMs });
     const { records } = log.incident;
     const bad = records.filter(({ verifiedAtMs }) => verifiedAtMs === undefined);
     const words = bad.map(({ name, outcome, words: why }) => `${name}: ${outcome}${why === undefined ? '' : `, ${why}`}`).join('; ');

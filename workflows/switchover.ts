@@ -1,10 +1,9 @@
-import { allHandlersFinished, CancellationScope, condition, getExternalWorkflowHandle, isCancellation, setHandler, workflowInfo } from '@temporalio/workflow';
+import { allHandlersFinished, CancellationScope, condition, isCancellation, setHandler, workflowInfo } from '@temporalio/workflow';
 import { mayConfirm, ruleAfterPromotion } from '../src/decide/durability.ts';
 import { decideReadiness, type Readiness } from '../src/decide/readiness.ts';
 import type { SteppedDown } from '../src/model/act.ts';
 import type { GroupSpec } from '../src/model/group.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
-import { groupWorkflowId } from '../src/model/name.ts';
 import { member } from './acts.ts';
 import { askAll, silenceOf } from './ask.ts';
 import { showIncident } from './attributes.ts';
@@ -13,6 +12,7 @@ import { IncidentLog } from './incident-log.ts';
 import * as messages from './messages.ts';
 import { openOn } from './open.ts';
 import { settleClients } from './settle-clients.ts';
+import { tellGroup } from './tell.ts';
 
 export interface SwitchoverInput {
   readonly spec: GroupSpec;
@@ -58,7 +58,6 @@ export async function switchover(input: SwitchoverInput): Promise<Incident> {
 
 async function swap(input: SwitchoverInput, log: IncidentLog, back: WaysBack): Promise<IncidentOutcome> {
   const { spec, before, epoch } = input;
-  const group = getExternalWorkflowHandle(groupWorkflowId(spec.name));
   // Look, decide: nothing is touched before this is through.
   const readiness = await check(input, log);
   if (!readiness.ready) return { outcome: 'refused', words: readiness.words };
@@ -78,7 +77,7 @@ async function swap(input: SwitchoverInput, log: IncidentLog, back: WaysBack): P
   }
   const fit = readiness.verdicts.filter((verdict) => verdict.fit && verdict.member !== target).map((verdict) => verdict.member);
   const rule = ruleAfterPromotion({ durability: spec.durability, elected: target, reachable: mayConfirm({ members: spec.members, following: fit, excluded: input.excluded }), members: spec.members.map(({ name }) => name) });
-  const telling = group.signal(messages.elected, { incident: workflowInfo().workflowId, member: target, epoch });
+  const telling = tellGroup(spec.name, messages.elected, { incident: workflowInfo().workflowId, member: target, epoch, inForce: rule, electable: fit }, log);
   const opened = await openOn({ spec, member: target, epoch, proof: 'agent', rule, electable: fit, fromLsn: stopped.lsn, log });
   await telling;
   if ('failed' in opened) {
@@ -90,7 +89,7 @@ async function swap(input: SwitchoverInput, log: IncidentLog, back: WaysBack): P
   back.forget();
   log.lost({ kind: 'none', words: `${before.primary} was stopped in order, and ${target} had all of its log` });
   const word = { incident: workflowInfo().workflowId, member: target, epoch, timeline: opened.timeline, ...(opened.fork === undefined ? {} : { fork: opened.fork }), inForce: rule, electable: fit };
-  await CancellationScope.nonCancellable(() => Promise.all([group.signal(messages.promoted, word), settleClients({ spec, owner: input.owner, primary: target, epoch, log })]));
+  await CancellationScope.nonCancellable(() => Promise.all([tellGroup(spec.name, messages.promoted, word, log), settleClients({ spec, owner: input.owner, primary: target, epoch, log })]));
   return { outcome: 'done', primary: target, epoch, timeline: opened.timeline };
 }
 

@@ -179,7 +179,8 @@ function refuseUnbegun(status: GroupStatus): Refused | undefined {
 }
 
 function refuseDuringIncident(status: GroupStatus): Refused | undefined {
-  const open = status.incidents.findLast((incident) => incident.endedAtMs === undefined);
+  // One whose promotion is known only settles its clients, for as long as a DNS outage lasts: nobody waits for that.
+  const open = status.incidents.findLast((incident) => incident.endedAtMs === undefined && incident.epoch > status.epoch);
   if (status.phase !== 'incident' && open === undefined) return undefined;
   const id = open?.id ?? `an incident of ${status.group}`;
   return {

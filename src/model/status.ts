@@ -18,6 +18,8 @@ export interface GroupStatus {
   readonly members: readonly MemberStatus[];
   /** The last twenty, the newest last. */
   readonly incidents: readonly IncidentLine[];
+  /** What a person should know: why it has stopped, what it waits for, which word it could not obey. */
+  readonly words?: string;
   /** Decides and says what it would do, but does nothing. */
   readonly observeOnly: boolean;
   readonly specHash: string;
