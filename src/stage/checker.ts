@@ -25,10 +25,11 @@ export interface FaultVerdict {
   /** From the fault to the first acknowledgement of the new primary, or of the old one started again; left out where there was none. */
   readonly firstWriteMs?: number;
   readonly newPort?: number;
-  /** The longest time between two acknowledgements, from the last one before the fault to two seconds after the new primary's first. */
+  /**
+   * The longest time between two acknowledgements, from the last one before the fault until the next fault: what the return of the old
+   * primary costs is counted too. Where it is much longer than `firstWriteMs`, something stalled after the takeover.
+   */
   readonly gapMs?: number;
-  /** The longest one after that, until the next fault: what the return of the old primary cost the writer. */
-  readonly laterStallMs?: number;
   /** Acknowledged, and not there at the end: by the old primary before or after it fell, and since the fault before this one. */
   readonly lost: number;
   /** By the old primary, after the new one's first. */
@@ -44,7 +45,6 @@ export interface MemberAnswer {
   readonly fingerprint: string;
 }
 
-const AROUND_NS = 2_000_000_000;
 const keyOf = ({ by, id }: Row): string => `${by}:${id}`;
 
 /** Acknowledged writes that are not there. */
@@ -89,17 +89,12 @@ export function judgeFaults(faults: readonly FaultMark[], writes: readonly Ackno
     // The new primary's first is the first that anybody saw: a pinned writer may have had it before the other found the name.
     const firstOfAll = all.find((write) => write.ns >= fault.t0Ns && write.ns < endNs && write.port !== fault.oldPort) ?? first;
     const late = first.port === fault.oldPort ? 0 : all.filter((write) => write.port === fault.oldPort && write.ns > firstOfAll.ns && write.ns < endNs).length;
-    const untilNs = Math.min(first.ns + AROUND_NS, endNs);
-    const around = writes.filter((write) => write.ns >= (before?.ns ?? fault.t0Ns) && write.ns <= untilNs);
-    const later = writes.filter((write) => write.ns >= untilNs && write.ns < endNs);
-    const gapMs = longestGapMs(around.map((write) => write.ns));
-    const laterStallMs = longestGapMs(later.map((write) => write.ns));
+    const gapMs = longestGapMs((before === undefined ? after : [before, ...after]).map((write) => write.ns));
     return {
       name: fault.name,
       firstWriteMs: (first.ns - fault.t0Ns) / 1e6,
       newPort: first.port,
       ...(gapMs === undefined ? {} : { gapMs }),
-      ...(laterStallMs === undefined ? {} : { laterStallMs }),
       lost: lostHere,
       lateAcknowledgements: late,
     };
