@@ -11,7 +11,7 @@ import type { Place } from './place.ts';
 import { WriteProber } from './probe-write.ts';
 import { promoteIt } from './promote.ts';
 import { APPLICATION, Session, type SessionParts } from './session.ts';
-import { detachIt, settleIn } from './settle.ts';
+import { detachIt, settleIn, type SettleMemory } from './settle.ts';
 import { emptySlots, keepSlots } from './slots.ts';
 
 const QUESTION_LIMIT_MS = 5000;
@@ -26,6 +26,7 @@ export class PostgresLive implements LiveDatabase {
   readonly #session: Session;
   readonly #prober: WriteProber;
   readonly #committer: Committer;
+  readonly #memory: SettleMemory = { commitsWait: false };
 
   private constructor(place: Place, conf: ConfFiles, session: Session, prober: WriteProber, committer: Committer) {
     this.#place = place;
@@ -68,11 +69,11 @@ export class PostgresLive implements LiveDatabase {
   }
 
   settle(settings: Settings): Promise<void> {
-    return settleIn(this.#session, this.#conf, settings, this.#place.member.name);
+    return settleIn(this.#session, this.#conf, settings, this.#place.member.name, this.#memory);
   }
 
   detach(settings: Settings): Promise<void> {
-    return detachIt(this.#session, this.#conf, settings, this.#place.member.name);
+    return detachIt(this.#session, this.#conf, settings, this.#place.member.name, this.#memory);
   }
 
   promote(limitMs: number): ReturnType<LiveDatabase['promote']> {

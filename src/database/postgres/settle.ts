@@ -11,12 +11,18 @@ const LIMIT_MS = 5000;
 /** What is looked at one by one, since something else may outrank our file. */
 const VITAL = ['primary_conninfo', 'primary_slot_name', 'synchronous_standby_names'] as const;
 
+/** What this connection has seen for itself: whether commits wait at all, which only a rule of nobody ends. */
+export interface SettleMemory {
+  commitsWait: boolean;
+}
+
 /**
  * Writes the settings, reloads, and returns once they are in force.
  *
  * @throws UnderstudyError `DatabaseFailed` where the server does not take them
  */
-export async function settleIn(session: Session, conf: ConfFiles, settings: Settings, member: string): Promise<void> {
+export async function settleIn(session: Session, conf: ConfFiles, settings: Settings, member: string, memory: SettleMemory): Promise<void> {
+  if (settings.rule.count === 0) memory.commitsWait = false;
   const lines = await conf.put(settings);
   await session.ask('select pg_reload_conf()');
   const names = [STAMP_NAME, ...VITAL];
@@ -28,7 +34,7 @@ export async function settleIn(session: Session, conf: ConfFiles, settings: Sett
     if (performance.now() > endMs) throw await refused(session, member, rows.map(({ name }) => name));
     await pause(LOOK_EVERY_MS);
   }
-  if (settings.rule.count > 0) await awaitRule(session, settings.rule, member, endMs);
+  if (settings.rule.count > 0) await awaitRule(session, settings.rule, member, endMs, memory);
 }
 
 async function refused(session: Session, member: string, names: readonly string[]): Promise<UnderstudyError> {
@@ -42,25 +48,28 @@ async function refused(session: Session, member: string, names: readonly string[
  * flag makes commits wait at all, has read the file: it does so whenever it wakes, between the pages of a checkpoint too, so
  * that it is seen at rest twice.
  */
-async function awaitRule(session: Session, rule: CommitRule, member: string, endMs: number): Promise<void> {
+async function awaitRule(session: Session, rule: CommitRule, member: string, endMs: number, memory: SettleMemory): Promise<void> {
   for (let rests = 0; rests < 2; ) {
     const row = await session.one<{ senders: boolean; rests: boolean }>(
       `select coalesce((select bool_and((sync_priority > 0) = (application_name = any($1::text[]))) from pg_stat_replication where state in ('streaming', 'catchup')), true) as senders,
               exists (select from pg_stat_activity where backend_type = 'checkpointer' and wait_event in ('CheckpointerMain', 'CheckpointWriteDelay')) as rests`,
       [[...rule.names]],
     );
+    // Once commits wait, the checkpointer has nothing more to do for another rule: it need not be waited for through its checkpoints.
+    if (row.senders && memory.commitsWait) return;
     rests = row.senders && row.rests ? rests + 1 : 0;
     if (performance.now() > endMs) throw new UnderstudyError('DatabaseFailed', `${member} has read the commit rule, but not every process of it acts by it yet (a checkpoint may be under way)`, { rule, ...row });
     if (rests < 2) await pause(LOOK_EVERY_MS);
   }
+  memory.commitsWait = true;
 }
 
 const DETACH_LOOKS = 2;
 const DETACH_LOOK_EVERY_MS = 8;
 
 /** Returns once no receiver runs or starts, and the place has not moved between two looks. */
-export async function detachIt(session: Session, conf: ConfFiles, settings: Settings, member: string): Promise<void> {
-  await settleIn(session, conf, { ...settings, upstream: undefined }, member);
+export async function detachIt(session: Session, conf: ConfFiles, settings: Settings, member: string, memory: SettleMemory): Promise<void> {
+  await settleIn(session, conf, { ...settings, upstream: undefined }, member, memory);
   const endMs = performance.now() + LIMIT_MS;
   let lastLsn = '';
   for (let looks = 0; looks < DETACH_LOOKS; ) {
