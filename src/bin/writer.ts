@@ -4,7 +4,8 @@
  *     node dist/src/bin/writer.js --dns 127.0.0.1:5353 --record _postgresql._tcp.orders.understudy.test. --user app --database app --log w.jsonl
  *
  * With `--pinned host:port` (once for each member) it holds on to those servers instead, to see whether one that is no longer the
- * primary acknowledges anything. It says `{"ready":true}` at the first acknowledgement, and ends in order on SIGTERM.
+ * primary acknowledges anything; it makes no table. It says `{"ready":true}` at the first acknowledgement, or at once where it is pinned,
+ * and ends in order on SIGTERM.
  */
 import { parseArgs } from 'node:util';
 import { runWriter } from '../stage/writer.ts';
@@ -65,4 +66,5 @@ const sayReady = (): void => {
   ready = true;
   process.stdout.write(`${JSON.stringify({ ready: true, pid: process.pid })}\n`);
 };
+if (values.pinned !== undefined) sayReady();
 await Promise.all(writers.map((writer) => runWriter(writer, stop.signal, sayReady)));

@@ -65,11 +65,12 @@ export function makeStageDir(given: string | undefined, account: Account | undef
     if (existsSync(layout.config)) throw new UnderstudyError('BadInput', `${dir} holds a stage already. Next: "understudy local status --dir ${dir}" shows whether it runs; remove the directory, or choose another`);
     if (readdirSync(dir).length > 0) throw new UnderstudyError('BadInput', `${dir} is not empty, and no stage. Next: choose another --dir`);
   }
+  if (account !== undefined) requireReachable(path.dirname(dir), account);
   mkdirSync(layout.logs, { recursive: true });
   chmodSync(dir, 0o755);
   // Processes are known by the directory that they were told of, which may be the one that a link leads to.
   const real = layoutOf(realpathSync(dir));
-  if (account !== undefined) requireReachable(real.dir, account);
+  if (account !== undefined) requireReachable(path.dirname(real.dir), account);
   writeFileSync(real.secret, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
   return real;
 }
@@ -86,8 +87,10 @@ export function makeMemberDirs(layout: StageLayout, member: string, account: Acc
   return { dataDir: path.join(home, 'data'), stateDir };
 }
 
-function requireReachable(dir: string, account: Account): void {
-  for (let at = dir; ; at = path.dirname(at)) {
+/** Every directory above that is there already; what is made below them is open to the account. */
+function requireReachable(above: string, account: Account): void {
+  for (let at = above; ; at = path.dirname(at)) {
+    if (!existsSync(at)) continue;
     const { mode, uid, gid } = statSync(at);
     const may = uid === account.uid ? mode & 0o100 : gid === account.gid ? mode & 0o010 : mode & 0o001;
     if (may === 0) throw new UnderstudyError('BadInput', `the databases run as ${account.name}, which may not enter ${at}. Next: choose a --dir elsewhere, such as below /var/tmp`);

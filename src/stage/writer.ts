@@ -63,7 +63,7 @@ export async function runWriter(options: WriterOptions, stop: AbortSignal, onFir
       const startedMs = performance.now();
       try {
         link = await connect(options);
-        if (!tableThere) {
+        if (!tableThere && options.target.find === 'by-name') {
           await link.client.query(TABLE);
           tableThere = true;
         }
@@ -89,7 +89,7 @@ export async function runWriter(options: WriterOptions, stop: AbortSignal, onFir
     } catch (error) {
       note({ k: 'unknown', ns: monotonicNs(), id, port, words: wordsOf(error) });
       // A pinned one stays with a standby that says no: it must be there when that one should wrongly say yes.
-      if (options.target.find === 'by-name' || link.broken !== undefined || !isReadOnly(error)) {
+      if (options.target.find === 'by-name' || link.broken !== undefined || !isRefusal(error)) {
         link.drop();
         link = undefined;
         dueMs = performance.now();
@@ -138,8 +138,9 @@ async function connect(options: WriterOptions): Promise<Link> {
   }
 }
 
-const READ_ONLY = '25006';
-const isReadOnly = (error: unknown): boolean => error instanceof pg.DatabaseError && error.code === READ_ONLY;
+/** A standby's no: it takes no writes, or the table has not reached it yet. @see PostgreSQL manual, "PostgreSQL Error Codes" */
+const REFUSALS: readonly (string | undefined)[] = ['25006', '42P01'];
+const isRefusal = (error: unknown): boolean => error instanceof pg.DatabaseError && REFUSALS.includes(error.code);
 
 function wordsOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

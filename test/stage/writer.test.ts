@@ -115,6 +115,19 @@ describe('the writer', () => {
     expect(read(logFile).unknown).toEqual([]);
   }, 30_000);
 
+  it('stays with a server that refuses to write, so as to be there should it wrongly agree', async () => {
+    const logFile = path.join(dir, 'refused.jsonl');
+    await query(first().port, 'alter role postgres set default_transaction_read_only = on');
+    const stop = new AbortController();
+    const writing = runWriter({ ...options(logFile), target: { find: 'pinned', server: { host: '127.0.0.1', port: first().port } } }, stop.signal, () => undefined);
+    await until('it is refused', () => read(logFile).unknown.length >= 5);
+    stop.abort();
+    await writing;
+    await query(first().port, 'begin; set transaction read write; alter role postgres reset default_transaction_read_only; commit');
+    expect(read(logFile).acknowledged).toEqual([]);
+    expect(readFileSync(logFile, 'utf8').match(/"k":"link"/g)).toHaveLength(1);
+  }, 30_000);
+
   it('ends in time though its write hangs on a frozen server', async () => {
     const logFile = path.join(dir, 'stuck.jsonl');
     const stop = new AbortController();
