@@ -3,7 +3,7 @@ import { quarantineMs } from '../decide/deadline.ts';
 import type { Governed, GovernAsk, InspectAsk, MemberAsk, Promoted, PromoteAsk, SteppedDown, StepDownAsk } from '../model/act.ts';
 import { UnderstudyError } from '../model/error.ts';
 import { NO_RULE } from '../model/group.ts';
-import { compareLsn, type Lsn } from '../model/lsn.ts';
+import { beyond, compareLsn, type Lsn } from '../model/lsn.ts';
 import type { MemberReport } from '../model/member.ts';
 import { BOOT_RESOLUTION_MS, bootTimeMs } from '../runtime/clock.ts';
 import type { Hands } from './hands.ts';
@@ -128,7 +128,9 @@ export async function stepDown(hands: Hands, ask: StepDownAsk, signal: AbortSign
     clean,
     tookMs,
     closedAtMs,
-    ...(clean ? { lsn: footprint.checkpointLsn, timeline: footprint.timeline } : {}),
+    // The shutdown checkpoint is the last record, and this is where it begins: whoever has more has all that anybody wrote. Its exact end would cost
+    // a program's start inside the write gap.
+    ...(clean ? { lsn: beyond(footprint.checkpointLsn), timeline: footprint.timeline } : {}),
   };
 }
 

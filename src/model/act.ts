@@ -73,7 +73,7 @@ export interface StepDownAsk extends MemberAsk {
 
 export interface SteppedDown {
   readonly outcome: 'stopped' | 'already';
-  /** The end of its log, after the shutdown checkpoint; left out where it was not a clean stop. */
+  /** Whoever has received this far has everything that was written; left out where it was not a clean stop. */
   readonly lsn?: Lsn;
   readonly timeline?: number;
   readonly clean: boolean;

@@ -22,6 +22,12 @@ export function compareLsn(a: Lsn, b: Lsn): number {
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }
 
+/** The least place beyond this one: a standby that has it has more than what begins at `lsn`. */
+export function beyond(lsn: Lsn): Lsn {
+  const next = lsnToBigInt(lsn) + 1n;
+  return `${(next >> 32n).toString(16).toUpperCase()}/${(next & 0xffffffffn).toString(16).toUpperCase()}`;
+}
+
 /** How many bytes `behind` lacks to reach `ahead`; zero where it lacks none. */
 export function lagBytes(ahead: Lsn, behind: Lsn): number {
   const difference = lsnToBigInt(ahead) - lsnToBigInt(behind);

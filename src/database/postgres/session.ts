@@ -34,6 +34,7 @@ export class Session {
   readonly #client: Client;
   readonly #socket: Socket;
   readonly #parts: SessionParts;
+  readonly #waiting = new Set<(why: string) => void>();
   #lose: (why: string) => void = () => {};
   #over: string | undefined;
 
@@ -114,22 +115,24 @@ export class Session {
   async #limit<T>(asked: Promise<T>, limitMs: number, what: string, signal?: AbortSignal): Promise<T> {
     // Whatever loses the race must not be an unhandled rejection.
     asked.catch(() => undefined);
-    let timer: NodeJS.Timeout | undefined;
-    let onAbort: (() => void) | undefined;
+    let give: (why: Error) => void = () => {};
+    const givenUp = new Promise<never>((_, reject) => {
+      give = reject;
+    });
+    const timer = setTimeout(() => give(new TimeUp(`${what} was not answered within ${limitMs} ms`)), limitMs);
+    const onAbort = (): void => give(new TimeUp(`${what} was called off`));
+    const onLost = (why: string): void => give(new Error(why));
+    // Kept in a set and taken out again: a connection lives for months, and a reaction on `lost` would stay as long as it.
+    this.#waiting.add(onLost);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted === true) onAbort();
+    if (this.#over !== undefined) onLost(this.#over);
     try {
-      return await Promise.race([
-        asked,
-        this.lost.then((why) => Promise.reject(new Error(why))),
-        new Promise<never>((_, reject) => {
-          timer = setTimeout(() => reject(new TimeUp(`${what} was not answered within ${limitMs} ms`)), limitMs);
-          onAbort = (): void => reject(new TimeUp(`${what} was called off`));
-          if (signal?.aborted === true) onAbort();
-          signal?.addEventListener('abort', onAbort, { once: true });
-        }),
-      ]);
+      return await Promise.race([asked, givenUp]);
     } finally {
       clearTimeout(timer);
-      if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
+      this.#waiting.delete(onLost);
+      signal?.removeEventListener('abort', onAbort);
     }
   }
 
@@ -137,6 +140,7 @@ export class Session {
     if (this.#over !== undefined) return;
     this.#over = why;
     this.#socket.destroy();
+    for (const give of this.#waiting) give(why);
     this.#lose(why);
   }
 
