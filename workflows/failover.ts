@@ -109,8 +109,9 @@ interface Trying {
 
 async function hold(input: FailoverInput, trying: Trying, round: number, log: IncidentLog): Promise<{ election: Election; asked: ElectionInput }> {
   const { spec, before } = input;
+  // Whoever refused its promotion is excluded, but still asked: what it holds says how far the others must be (protocol 5.2).
   // Where the first round has no answer to give, the old primary's return is the best one (protocol 3.5): from then on it is asked too.
-  const names = spec.members.map(({ name }) => name).filter((name) => (round > 1 || name !== before.primary) && !trying.failed.includes(name));
+  const names = spec.members.map(({ name }) => name).filter((name) => round > 1 || name !== before.primary);
   const inspected = log.step('inspect');
   const answers = await askAll({ spec, epoch: trying.epoch, round: String(round), freeze: input.fencedBy === 'lease' ? 'when-quiet' : 'now', names });
   inspected('done', `${answers.filter((answer) => 'report' in answer).length} of ${names.length} answered`);

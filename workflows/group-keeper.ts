@@ -314,7 +314,7 @@ export class GroupKeeper {
     const taken = end.end !== 'taken-back' && !(end.end === 'timed-out' && end.kind === 'not-taken-up');
     if (after !== undefined) {
       state.after = undefined;
-      this.#beginFailover(taken ? { cause: after.loss.cause, fencedBy: end.end === 'fenced' ? 'agent' : 'lease', ...lastOf(end) } : after.loss, after.ask);
+      this.#beginFailover(taken ? { cause: after.loss.cause, fencedBy: end.end === 'fenced' ? 'agent' : 'lease', ...this.#lastAfter(end) } : after.loss, after.ask);
       return;
     }
     if (end.end === 'taken-back') return;
@@ -341,7 +341,7 @@ export class GroupKeeper {
     switch (verdict.follow) {
       case 'failover': {
         const before = end.end === 'timed-out' && end.kind === 'not-taken-up' ? state.lastLoss : undefined;
-        this.#beginFailover({ ...before, cause: verdict.cause, fencedBy: before?.fencedBy ?? verdict.fencedBy, ...lastOf(end) });
+        this.#beginFailover({ cause: verdict.cause, fencedBy: before?.fencedBy ?? verdict.fencedBy, ...this.#lastAfter(end) });
         return;
       }
       case 'restart':
@@ -365,7 +365,14 @@ export class GroupKeeper {
   #remember(end: RoleEnd, words: string): void {
     const fencedBy = end.end === 'fenced' ? 'agent' : 'lease';
     const kind = end.end === 'fenced' && end.cause !== 'asked' ? end.cause : end.end === 'fenced' ? 'not-started' : 'not-taken-up';
-    this.state.lastLoss = { cause: { kind, words, knownAtMs: Date.now() }, fencedBy, ...lastOf(end) };
+    this.state.lastLoss = { cause: { kind, words, knownAtMs: Date.now() }, fencedBy, ...this.#lastAfter(end) };
+  }
+
+  /** Its last place: as its end tells it, or, where the order was never opened under, as it was known before. */
+  #lastAfter(end: RoleEnd | { end: 'taken-back' }): Pick<Loss, 'last'> {
+    const { lastLoss } = this.state;
+    const neverOpen = (end.end === 'timed-out' && end.kind === 'not-taken-up') || (end.end === 'fenced' && end.cause === 'not-started');
+    return { ...(neverOpen && lastLoss?.last !== undefined ? { last: lastLoss.last } : {}), ...lastOf(end) };
   }
 
   // ---- incidents ----

@@ -1,4 +1,4 @@
-import { ActivityFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
 import type { FenceProof, Promoted } from '../src/model/act.ts';
 import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import type { Lsn } from '../src/model/lsn.ts';
@@ -49,6 +49,9 @@ export async function openOn({ spec, member, epoch, proof, rule, electable, from
     if (words === undefined) throw error;
     end('failed', words);
     const timeout = error instanceof ActivityFailure && error.cause instanceof TimeoutFailure ? error.cause.timeoutType : undefined;
+    const code = error instanceof ActivityFailure && error.cause instanceof ApplicationFailure ? error.cause.type : undefined;
+    // An agent that could not ask its guard cannot know that it has stopped what it began.
+    if (code === 'GuardUnreachable') return { failed: 'silent', openedPerhaps: true, words };
     if (timeout === undefined) return { failed: 'refused', openedPerhaps: false, words };
     return { failed: 'silent', openedPerhaps: timeout !== 'SCHEDULE_TO_START', words };
   }

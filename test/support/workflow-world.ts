@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import { afterAll, beforeAll, expect, inject } from 'vitest';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { TaskQueue, type Task } from '../../src/agent/task.ts';
 import type { ControlActs, MemberNews, Published, PublishAsk } from '../../src/model/act.ts';
 import type { GroupSpec } from '../../src/model/group.ts';
@@ -13,7 +14,7 @@ import type { GroupStatus } from '../../src/model/status.ts';
 import { member as memberSpec, policy } from '../decide/world.ts';
 import { FakeMember } from './fake-member.ts';
 
-const LEASE_MS = 1200;
+const LEASE_MS = 2000;
 const LOOK_MS = 25;
 const WAIT_LIMIT_MS = 30_000;
 export const SIGNED = { by: 'ada', reason: 'to see what happens' } as const;
@@ -214,6 +215,15 @@ export class World {
     return this.#stage.client.workflow.getHandle(id).fetchHistory();
   }
 
+  async terminate(workflowId: string): Promise<void> {
+    await this.#stage.client.workflow.getHandle(workflowId).terminate('a test of what follows');
+  }
+
+  /** As the button of the Temporal UI does. */
+  async pauseActivity(id: string): Promise<void> {
+    await this.#stage.connection.workflowService.pauseActivity({ namespace: 'default', execution: { workflowId: groupWorkflowId(this.group) }, identity: 'a person', id });
+  }
+
   // ---- what members call ----
 
   note(member: string, act: string, task: Task): void {
@@ -232,7 +242,7 @@ export class World {
   async signalNews(workflowId: string, word: MemberNews): Promise<void> {
     if (this.closed) return;
     await this.#stage.client.workflow.getHandle(workflowId).signal('news', word).catch((error: Error) => {
-      if (error.name !== 'WorkflowNotFoundError' && !this.closed) this.broken(error);
+      if (!(error instanceof WorkflowNotFoundError) && !this.closed) this.broken(error);
     });
   }
 
@@ -269,23 +279,37 @@ export class World {
     this.#errors.push(error);
   }
 
-  /** Ends everything that this group has begun, and judges: I1 held, and no fake was out of its depth. */
+  /** Judges at the end: I1 held, and no fake was out of its depth. */
   async close(): Promise<void> {
+    await this.end();
+    expect(this.#errors).toEqual([]);
+    expect(this.violations).toEqual([]);
+  }
+
+  /** Ends everything that this group has begun. */
+  async end(): Promise<void> {
     this.closed = true;
     for (const one of this.#all) one.close();
     const { workflow } = this.#stage.client;
     for await (const { workflowId, status } of workflow.list({ query: `WorkflowId STARTS_WITH 'failover/${this.group}/' OR WorkflowId STARTS_WITH 'switchover/${this.group}/' OR WorkflowId = '${groupWorkflowId(this.group)}'` })) {
-      if (status.name === 'RUNNING') await workflow.getHandle(workflowId).terminate('the test is over').catch(() => undefined);
+      if (status.name !== 'RUNNING') continue;
+      await workflow.getHandle(workflowId).terminate('the test is over').catch((error: unknown) => {
+        // It ended by itself meanwhile.
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      });
     }
-    expect(this.#errors).toEqual([]);
-    expect(this.violations).toEqual([]);
   }
 }
 
-/** The stage of one test file, up before its tests and down after them. Undefined where there is no server to be had: the reason is then told. */
-export function useStage(): { stage: Stage; missing: string | undefined } {
+export interface Scenes {
+  readonly stage: Stage;
+  /** A test with a group of its own, side by side with the others of its file. I1 is judged at its end, whatever it is about. */
+  scene(name: string, more: Parameters<Stage['world']>[0], play: (world: World) => Promise<void>): void;
+}
+
+/** The stage of one test file, up before its tests and down after them. Where there is no server to be had they are skipped with the reason. */
+export function useStage(): Scenes {
   const found = inject('temporal');
-  const missing = 'missing' in found ? found.missing : undefined;
   const stage = new Stage();
   beforeAll(async () => {
     if (!('missing' in found)) await stage.open(found);
@@ -293,5 +317,25 @@ export function useStage(): { stage: Stage; missing: string | undefined } {
   afterAll(async () => {
     if (!('missing' in found)) await stage.close();
   });
-  return { stage, missing };
+  const scene: Scenes['scene'] = (name, more, play) => {
+    if ('missing' in found) {
+      if (process.env['CI'] !== 'true') it.skip(`${name} (skipped: ${found.missing.split('\n')[0]})`, () => undefined);
+      else
+        it(name, () => {
+          throw new Error(`${found.missing}; with CI=true every part must be there`);
+        });
+      return;
+    }
+    it.concurrent(name, async () => {
+      const world = stage.world(more);
+      try {
+        await play(world);
+      } catch (error) {
+        await world.end();
+        throw error;
+      }
+      await world.close();
+    });
+  };
+  return { stage, scene };
 }
