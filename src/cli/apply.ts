@@ -62,9 +62,11 @@ const SIGNS = { start: ['good', '+ start'], change: ['note', '~ change'], none: 
 
 function describe(groups: readonly (GroupPlan | Applied)[]): string {
   return groups
-    .map(({ group, action, words, changes }) => {
+    .map((one) => {
+      const { group, action, words, changes } = one;
+      const done = 'done' in one && one.done;
       const [style, sign] = SIGNS[action];
-      const head = `${paint(style, sign)}  ${group}: ${changes.some(({ effect }) => effect === 'refused') ? 'nothing of it is applied' : words}`;
+      const head = `${paint(style, sign)}  ${group}: ${changes.some(({ effect }) => effect === 'refused') ? 'nothing of it is applied' : done && changes.length > 0 ? `${changes.length} applied` : words}`;
       const rows = changes.map(({ change, from, to, effect, words: what }) => [`  ${change}`, `${from} -> ${to}`, effect, what]);
       return rows.length === 0 ? head : `${head}\n${table(['  path', 'from -> to', 'effect', 'what it does'], rows)}`;
     })

@@ -83,8 +83,8 @@ async function replayNamed(what: readonly string[], specOf: SpecOf, command: Pro
 }
 
 async function fetchAll(desk: Desk, ids: readonly string[]): Promise<RecordedHistory[]> {
-  const { historyOf } = await import('../replay/recorded.ts');
-  return Promise.all(ids.map((id) => desk.call(`${id}, which is no file here either`, () => historyOf(desk.workflows, id))));
+  const [{ historyOf }, { allSettled }] = await Promise.all([import('../replay/recorded.ts'), import('../client/settled.ts')]);
+  return allSettled(ids.map((id) => desk.call(`${id}, which is no file here either`, () => historyOf(desk.workflows, id))));
 }
 
 type SpecOf = ((group: string) => GroupSpec | undefined) | undefined;

@@ -20,11 +20,17 @@ const INCIDENTS_SHOWN = 5;
 export function describeGroup(look: GroupLook, nowMs: number): string {
   const { status, ui } = look;
   const lines = status === undefined ? unseenHead(look) : head(status, nowMs);
+  if (look.open !== undefined) lines.push(openLine(look.group, look.open));
   lines.push('', memberTable(look, nowMs));
   const incidents = status?.incidents.slice(-INCIDENTS_SHOWN).toReversed() ?? [];
   if (incidents.length > 0) lines.push('', table(['incident', 'cause', 'begun', 'took', 'outcome'], incidents.map((line) => incidentRow(line, nowMs))));
   if (ui !== undefined) lines.push('', paint('dim', ui));
   return lines.join('\n');
+}
+
+function openLine(group: string, { id, step, member }: NonNullable<GroupLook['open']>): string {
+  if (step === 'approval') return `${paint('bad', 'waits for a person')}: ${id}. Answer: understudy approve ${group} --reason WHY, or understudy decline ${group} --reason WHY`;
+  return step === undefined ? `${id} goes on` : `${id} goes on: ${step}${member === undefined ? '' : ` ${member}`}`;
 }
 
 function unseenHead({ group, noted }: GroupLook): string[] {
@@ -96,7 +102,7 @@ function incidentRow({ id, cause, startedAtMs, endedAtMs, outcome }: IncidentLin
 }
 
 /** What changes with the group, and not with every write: subject and words, for those who watch. */
-export function factsOf({ status, unseen, members }: GroupLook): [string, string][] {
+export function factsOf({ status, unseen, members, open }: GroupLook): [string, string][] {
   if (status === undefined) return [['group', `unknown: ${unseen ?? 'no answer'}`]];
   const facts: [string, string][] = [
     ['group', `${PHASES[status.phase][1]}, primary ${status.primary ?? 'none'}, epoch ${status.epoch}`],
@@ -109,6 +115,7 @@ export function factsOf({ status, unseen, members }: GroupLook): [string, string
     const paused = members.find(({ member }) => member === name)?.paused === true;
     facts.push([name, `${role}, ${phase}, epoch ${epoch}${excluded === undefined ? '' : ', excluded'}${paused ? ', its activity is paused' : ''}`]);
   }
+  if (open?.step === 'approval') facts.push(['approval', `${open.id} waits for a person`]);
   for (const { id, outcome } of status.incidents) facts.push([id, outcome]);
   return facts;
 }

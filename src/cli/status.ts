@@ -48,9 +48,9 @@ async function showOnce({ desk, config, group, format }: Showing): Promise<void>
 }
 
 async function lookAll(desk: Desk, group: string | undefined): Promise<GroupLook[]> {
-  const { lookAtGroup } = await import('../client/look.ts');
+  const [{ lookAtGroup }, { allSettled }] = await Promise.all([import('../client/look.ts'), import('../client/settled.ts')]);
   const names = group === undefined ? await desk.groups() : [group];
-  return Promise.all(names.map((name) => lookAtGroup(desk, name)));
+  return allSettled(names.map((name) => lookAtGroup(desk, name)));
 }
 
 /** Until Ctrl-C, or until nobody reads any more. What cannot be seen for a while is said, and looked for again. */
@@ -111,13 +111,15 @@ function printing(format: Format): Drawing {
         return;
       }
       unseen = false;
-      const now = new Map(looks.flatMap((look) => factsOf(look).map(([subject, words]) => [`${look.group} ${subject}`, words] as const)));
       const at = new Date().toISOString();
-      for (const [subject, words] of now) {
-        const was = before.get(subject);
+      const now = new Map<string, string>();
+      for (const { group, subject, words } of looks.flatMap((look) => factsOf(look).map(([name, is]) => ({ group: look.group, subject: name, words: is })))) {
+        const key = `${group} ${subject}`;
+        const was = before.get(key);
+        now.set(key, words);
         if (was === words) continue;
-        if (format === 'json') await printJsonLine({ at, subject, ...(was === undefined ? {} : { was }), is: words });
-        else await printData('table', undefined, () => `${at}  ${subject}: ${was === undefined ? words : `${was} -> ${words}`}`);
+        if (format === 'json') await printJsonLine({ at, group, subject, ...(was === undefined ? {} : { was }), is: words });
+        else await printData('table', undefined, () => `${at}  ${key}: ${was === undefined ? words : `${was} -> ${words}`}`);
       }
       before = now;
     },

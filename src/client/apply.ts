@@ -7,6 +7,7 @@ import type { GroupSpec } from '../model/group.ts';
 import { CONTROL_QUEUE, groupWorkflowId } from '../model/name.ts';
 import type { Signed } from '../model/operator.ts';
 import type { GroupStatus } from '../model/status.ts';
+import { allSettled } from './settled.ts';
 import { attributesRegistered } from './setup.ts';
 
 export interface GroupPlan {
@@ -22,7 +23,7 @@ export interface Applied extends GroupPlan {
 
 /** Compares a configuration with the workflows that run, and changes nothing. */
 export async function planConfig(client: Client, config: Config): Promise<GroupPlan[]> {
-  return Promise.all(Object.values(config.groups).map(({ spec }) => planGroup(client, spec)));
+  return allSettled(Object.values(config.groups).map(({ spec }) => planGroup(client, spec)));
 }
 
 /** Starts or changes the groups' workflows to match the configuration. What is so already is left alone. */
@@ -59,7 +60,7 @@ async function planGroup(client: Client, spec: GroupSpec): Promise<GroupPlan> {
   try {
     const { status: state } = await handle.describe();
     if (state.name !== 'RUNNING') return { group: spec.name, action: 'start', changes: [], words: `its workflow ended (${state.name.toLowerCase()}); it is started again beside the running members` };
-    [before, status] = await Promise.all([handle.query<GroupSpec>('spec'), handle.query<GroupStatus>('status')]);
+    [before, status] = await allSettled([handle.query<GroupSpec>('spec'), handle.query<GroupStatus>('status')]);
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
     return { group: spec.name, action: 'start', changes: [], words: `a new group of ${spec.members.length} members` };

@@ -30,7 +30,7 @@ export function explainTemporal(error: unknown, asked: string, client: WorkflowC
     return new OperatorError({ kind: 'failed' }, `${asked}: it does not answer this question`, { why: `${error.message}; it was started by another program, or by another version`, cause: error });
   }
   if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
-    return unseen(`${asked}: no worker took the word up in time; whether it will be heeded is not known`, 'understudy status shows whether it was; is a worker running: understudy worker', error);
+    return unseen(`${asked}: no worker has answered in time; the word may still be heeded when one does`, 'start a worker (understudy worker), then see by understudy status whether it was', error);
   }
   if (error instanceof WorkflowUpdateFailedError) return ofUpdate(error, asked);
   return ofService(error, asked, client);

@@ -1,12 +1,13 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { defaultPayloadConverter, defineSearchAttributeKey } from '@temporalio/common';
 import { ATTRIBUTES } from '../model/attribute.ts';
+import type { StepName } from '../model/incident.ts';
 import { lagBytes } from '../model/lsn.ts';
 import { groupWorkflowId } from '../model/name.ts';
 import type { Heartbeat } from '../model/role.ts';
 import type { GroupStatus } from '../model/status.ts';
 import type { Desk } from './desk.ts';
-import { isUnseen } from './operator-error.ts';
+import { OperatorError, isUnseen } from './operator-error.ts';
 
 /** A member's last heartbeat, as Temporal's server holds it: no worker is needed to read it. */
 export interface MemberBeat {
@@ -29,6 +30,8 @@ export interface GroupLook {
   readonly members: readonly MemberBeat[];
   /** What the group's workflow last made searchable: the newest that is known where no worker answers. */
   readonly noted: { readonly phase?: string; readonly primary?: string; readonly epoch?: number };
+  /** The incident that is not over, and what it does now. */
+  readonly open?: { readonly id: string; readonly step?: StepName; readonly member?: string };
   readonly ui?: string;
 }
 
@@ -43,13 +46,30 @@ export async function lookAtGroup(desk: Desk, group: string): Promise<GroupLook>
   if (asked.status === 'rejected' && (described.status === 'rejected' || !isUnseen(asked.reason))) throw asked.reason;
   if (described.status === 'rejected') throw described.reason;
   const ui = desk.connected.uiLink(id);
+  const open = asked.status === 'fulfilled' ? await openIncidentOf(desk, asked.value) : undefined;
   return {
     group,
+    ...(open === undefined ? {} : { open }),
     ...(asked.status === 'fulfilled' ? { status: asked.value } : { unseen: (asked.reason as Error).message }),
     members: beatsOf(described.value),
     noted: notedOf(described.value),
     ...(ui === undefined ? {} : { ui }),
   };
+}
+
+/** Without it a person would not see that a failover waits for an answer. */
+async function openIncidentOf(desk: Desk, { incidents }: GroupStatus): Promise<GroupLook['open']> {
+  const line = incidents.findLast(({ endedAtMs }) => endedAtMs === undefined);
+  if (line === undefined) return undefined;
+  try {
+    const { steps } = await desk.incident(line.id);
+    const step = steps.findLast(({ outcome }) => outcome === 'running');
+    return { id: line.id, ...(step === undefined ? {} : { step: step.name, ...(step.member === undefined ? {} : { member: step.member }) }) };
+  } catch (error) {
+    // It begins a moment after its group has named it, and may be terminated by hand.
+    if (error instanceof OperatorError) return { id: line.id };
+    throw error;
+  }
 }
 
 type Pending = NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number];
