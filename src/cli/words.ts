@@ -5,7 +5,7 @@ import { BY, REASON, signed, withDesk } from './operator.ts';
 import { globalsOf, printData } from './output.ts';
 import { type Program, example } from './program.ts';
 
-/** The words of an operator that a group answers at once. */
+/** The words of an operator that a group answers at once. What lifts something needs no reason: the commands that others print are to work as they stand. */
 export function register(program: Program): void {
   program
     .command('pause')
@@ -23,7 +23,7 @@ export function register(program: Program): void {
     .summary('automatic action again')
     .description('Lifts a pause. A failover that it held back follows at once where the primary is still away.')
     .argument('<group>', 'the group')
-    .option(...REASON)
+    .option(...REASON, 'the pause is over')
     .option(...BY)
     .addHelpText('after', example('understudy resume orders --reason "maintenance is over"'))
     .action(async (group, options, command) => tell(group, 'resume', signed(options), command));
@@ -43,7 +43,7 @@ export function register(program: Program): void {
     .description('Takes an exclusion back.')
     .argument('<group>', 'the group')
     .argument('<member>', 'the member')
-    .requiredOption(...REASON)
+    .option(...REASON, 'it may be promoted again')
     .option(...BY)
     .addHelpText('after', example('understudy include orders pg-c --reason "its disk was replaced"'))
     .action(async (group, member, options, command) => tell(group, 'include', { ...signed(options), member } satisfies MemberOrder, command));
@@ -52,7 +52,7 @@ export function register(program: Program): void {
     .summary('lift the rate limit for one failover')
     .description('Lets one automatic failover happen though the rate limit (minInterval, maxPerDay) holds it back.')
     .argument('<group>', 'the group')
-    .requiredOption(...REASON)
+    .option(...REASON, 'lifted by hand')
     .option(...BY)
     .addHelpText('after', example('understudy override orders --reason "the second fault has another cause"'))
     .action(async (group, options, command) => tell(group, 'override', signed(options), command));
