@@ -39,7 +39,7 @@ interface Options {
 }
 
 async function bench(options: Options, command: Program): Promise<void> {
-  const { listenForInterrupt, Interrupted } = await import('../stage/interrupt.ts');
+  const { isInterruption, listenForInterrupt } = await import('../stage/interrupt.ts');
   const { output } = globalsOf(command);
   const format = options.json === true ? 'json' : output;
   const interrupt = listenForInterrupt();
@@ -58,7 +58,7 @@ async function bench(options: Options, command: Program): Promise<void> {
       const broken = result.runs.flatMap((run) => run.broken.map((words) => `${run.durability}: ${words}`));
       if (broken.length > 0) throw new CliError(EXIT.failed, `${broken.length} promises were broken`, { why: broken.join('; ') });
     } catch (error) {
-      if (!(error instanceof Interrupted)) throw error;
+      if (!isInterruption(error, interrupt)) throw error;
       process.exitCode = INTERRUPTED;
     } finally {
       interrupt.close();

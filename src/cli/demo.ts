@@ -27,7 +27,7 @@ interface Options {
 }
 
 async function demo(options: Options, command: Program): Promise<void> {
-  const [{ playDemo }, { makeView }, { listenForInterrupt, Interrupted }] = await Promise.all([import('../stage/demo.ts'), import('../stage/demo-view.ts'), import('../stage/interrupt.ts')]);
+  const [{ playDemo }, { makeView }, { isInterruption, listenForInterrupt }] = await Promise.all([import('../stage/demo.ts'), import('../stage/demo-view.ts'), import('../stage/interrupt.ts')]);
   const { output } = globalsOf(command);
   const format = options.json === true ? 'json' : output;
   const interrupt = listenForInterrupt();
@@ -38,7 +38,7 @@ async function demo(options: Options, command: Program): Promise<void> {
       if (format !== 'table') await printData(format, result, () => '');
       if (result.broken.length > 0) throw new CliError(EXIT.failed, `${result.broken.length} promises were broken`, { why: result.broken.join('; ') });
     } catch (error) {
-      if (!(error instanceof Interrupted)) throw error;
+      if (!isInterruption(error, interrupt)) throw error;
       process.exitCode = INTERRUPTED;
     } finally {
       view.close();

@@ -48,7 +48,7 @@ interface UpOptions {
 }
 
 async function up(options: UpOptions, command: Program): Promise<void> {
-  const [{ Stage }, { listenForCommands }, { listenForInterrupt, Interrupted }] = await Promise.all([import('../stage/stage.ts'), import('../stage/control.ts'), import('../stage/interrupt.ts')]);
+  const [{ Stage }, { listenForCommands }, { isInterruption, listenForInterrupt }] = await Promise.all([import('../stage/stage.ts'), import('../stage/control.ts'), import('../stage/interrupt.ts')]);
   const { output } = globalsOf(command);
   const interrupt = listenForInterrupt();
   await withStageErrors(async () => {
@@ -75,7 +75,7 @@ async function up(options: UpOptions, command: Program): Promise<void> {
         await stage.stop();
       }
     } catch (error) {
-      if (!(error instanceof Interrupted)) throw error;
+      if (!isInterruption(error, interrupt)) throw error;
       process.exitCode = INTERRUPTED;
     } finally {
       interrupt.close();

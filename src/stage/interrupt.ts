@@ -14,6 +14,11 @@ export class Interrupted extends Error {
   }
 }
 
+/** Whether an error is the end that was asked for: Node's own waits word it in their way. */
+export function isInterruption(error: unknown, { signal }: Interrupt): boolean {
+  return error instanceof Interrupted || (signal.aborted && error instanceof Error && error.name === 'AbortError');
+}
+
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export function listenForInterrupt(): Interrupt {
