@@ -38,7 +38,16 @@ export async function runAgent(o: AgentOptions): Promise<void> {
   const temporal = await connect({ temporal: config.temporal, purpose: 'agent' });
   const { clusterId } = await temporal.connection.workflowService.getClusterInfo({});
   const tools = await findPostgres({ fetch: true, ...(group.postgres.bin === undefined ? {} : { bin: group.postgres.bin }) });
-  const driver = openDriver(group.spec.database, { group: o.group, member: spec, members: group.spec.members, local, postgres: group.postgres, binDir: tools.binDir, resolveSecret, log });
+  const driver = openDriver(group.spec.database, {
+    group: o.group,
+    member: spec,
+    members: group.spec.members,
+    local,
+    postgres: group.postgres,
+    binDir: tools.binDir,
+    resolveSecret,
+    log,
+  });
   const member = await Member.open({
     group: o.group,
     spec,

@@ -16,16 +16,15 @@ const client = new Client({ connection, namespace: process.env['TEMPORAL_NAMESPA
 // What the group is: plain numbers, no secrets. Members' addresses are where clients and the other members reach their databases.
 const name = process.argv[2] ?? 'orders';
 const member = (letter: string, port: number) => ({ name: `pg-${letter}`, host: '127.0.0.1', port, priority: 100 });
+const rules = { mode: 'automatic', approval: 'none', minIntervalMs: 600_000, maxPerDay: 5, maxLagBytes: 0, switchoverMaxLagBytes: 16_777_216 };
+const limits = { answerWithinMs: 500, approvalWithinMs: 300_000, restartWithinMs: 10_000, stopWithinMs: 10_000, hungAfterMs: 10_000 };
 const spec = {
   name,
   database: 'postgres',
   leaseMs: 3000,
   members: [member('a', 5433), member('b', 5434), member('c', 5435)],
   durability: { mode: 'sync', confirm: 1 },
-  policy: {
-    mode: 'automatic', approval: 'none', approvalWithinMs: 300_000, minIntervalMs: 600_000, maxPerDay: 5, maxLagBytes: 0,
-    answerWithinMs: 500, restartWithinMs: 10_000, stopWithinMs: 10_000, switchoverMaxLagBytes: 16_777_216, hungAfterMs: 10_000,
-  },
+  policy: { ...rules, ...limits },
   records: [],
 };
 
@@ -38,8 +37,12 @@ const group = await client.workflow.start('failoverGroup', {
   args: [{ spec }],
 });
 
-/** The part of the group's status that is used here. */
-interface Status { phase: string; primary: string | null; members: { phase: string }[]; incidents: { id: string; outcome: string; endedAtMs?: number }[] }
+interface Status {
+  readonly phase: string;
+  readonly primary: string | null;
+  readonly members: { phase: string }[];
+  readonly incidents: { id: string; outcome: string; endedAtMs?: number }[];
+}
 const until = async (reached: (status: Status) => boolean): Promise<Status> => {
   for (;;) {
     const status = await group.query<Status>('status');
@@ -49,8 +52,9 @@ const until = async (reached: (status: Status) => boolean): Promise<Status> => {
 };
 
 const before = await until(({ phase, members }) => phase === 'steady' && members.some((one) => one.phase === 'following'));
-console.log(`${name} is steady: ${before.primary} is the primary`);
+process.stdout.write(`${name} is steady: ${before.primary} is the primary\n`);
 await group.signal('failover', { by: 'client.ts', reason: 'to see how a failover goes' });
-const after = await until(({ incidents }) => incidents.length > before.incidents.length && incidents.at(-1)?.endedAtMs !== undefined);
-console.log(`${after.incidents.at(-1)?.id}: ${after.incidents.at(-1)?.outcome}`);
+const last = ({ incidents }: Status) => incidents.at(-1);
+const after = last(await until((status) => last(status)?.id !== last(before)?.id && last(status)?.endedAtMs !== undefined));
+process.stdout.write(`${after?.id}: ${after?.outcome}\n`);
 await connection.close();

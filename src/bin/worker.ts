@@ -45,10 +45,20 @@ export async function runWorker(configFile: string): Promise<void> {
 async function connectNatively({ address, options, how }: Target): Promise<NativeConnection> {
   const { tls, apiKey, metadata } = options;
   try {
-    return await NativeConnection.connect({ address, ...(tls === undefined ? {} : { tls }), ...(typeof apiKey === 'string' ? { apiKey } : {}), ...(metadata === undefined ? {} : { metadata }) });
+    return await NativeConnection.connect({
+      address,
+      ...(tls === undefined ? {} : { tls }),
+      ...(typeof apiKey === 'string' ? { apiKey } : {}),
+      ...(metadata === undefined ? {} : { metadata }),
+    });
   } catch (error) {
     if (!(error instanceof TransportError)) throw error;
-    throw new UnderstudyError('TemporalUnreachable', `Temporal does not answer at ${address} (${how}): ${error.message}. Next: start it, or name another by temporal.address or TEMPORAL_ADDRESS; "understudy doctor" shows what was found.`, { address }, error);
+    throw new UnderstudyError(
+      'TemporalUnreachable',
+      `Temporal does not answer at ${address} (${how}): ${error.message}. Next: start it, or name another by temporal.address or TEMPORAL_ADDRESS; "understudy doctor" shows what was found.`,
+      { address },
+      error,
+    );
   }
 }
 
@@ -58,7 +68,12 @@ async function createWorker(namespace: string, options: WorkerOptions): Promise<
   } catch (error) {
     // The SDK raises one class for whatever the server says about the namespace.
     if (!(error instanceof Error) || !NO_NAMESPACE.test(error.message)) throw error;
-    throw new UnderstudyError('ConfigInvalid', `Temporal has no namespace ${namespace}. Next: name another by temporal.namespace or TEMPORAL_NAMESPACE, or create it.`, { namespace }, error);
+    throw new UnderstudyError(
+      'ConfigInvalid',
+      `Temporal has no namespace ${namespace}. Next: name another by temporal.namespace or TEMPORAL_NAMESPACE, or create it.`,
+      { namespace },
+      error,
+    );
   }
 }
 

@@ -6,10 +6,16 @@ export function register(program: Program): void {
   program
     .command('agent')
     .summary("run a member's agent, beside its database")
-    .description("Runs the agent of one member on the member's own machine, until SIGTERM. It starts the guard, which is the database's parent and outlives it.")
+    .description(
+      "Runs the agent of one member on the member's own machine, until SIGTERM. It starts the guard, which is the database's parent and outlives it.",
+    )
     .requiredOption('--group <group>', 'the group of the configuration')
     .requiredOption('--member <member>', 'which of its members this machine is')
-    .addOption(new Option('--guard <who>', 'who starts the guard: the agent where none runs, or something else such as systemd').choices(['spawn', 'external'] as const).default('spawn' as const))
+    .addOption(
+      new Option('--guard <who>', 'who starts the guard: the agent where none runs, or something else such as systemd')
+        .choices(['spawn', 'external'] as const)
+        .default('spawn' as const),
+    )
     .option('--claim-anew', 'belong to this Temporal cluster and namespace, though the member belonged to another before')
     .addHelpText('after', example('understudy agent --group orders --member pg-a'))
     .action(async ({ group, member, guard, claimAnew }, command) => {

@@ -9,7 +9,7 @@ export function register(program: Program): void {
     .command('apply')
     .summary('make the running groups as the configuration says')
     .description(
-      "Shows the difference between a configuration and the groups that run, then starts or changes their workflows to match. Nothing is restarted or demoted for a change that does not need it; of a group that has an unsafe change nothing is applied.",
+      'Shows the difference between a configuration and the groups that run, then starts or changes their workflows to match. Nothing is restarted or demoted for a change that does not need it; of a group that has an unsafe change nothing is applied.',
     )
     .argument('[file]', 'the configuration; left out: --config')
     .option('--dry-run', 'only show the difference: exit code 2 where there is one')
@@ -27,20 +27,34 @@ interface Options {
 
 async function apply(file: string | undefined, options: Options, command: Program): Promise<void> {
   const globals = globalsOf(command);
-  const [{ loadConfig }, { applyPlans, planConfig }, { attributesRegistered }] = await Promise.all([import('../runtime/config.ts'), import('../client/apply.ts'), import('../client/setup.ts')]);
+  const [{ loadConfig }, { applyPlans, planConfig }, { attributesRegistered }] = await Promise.all([
+    import('../runtime/config.ts'),
+    import('../client/apply.ts'),
+    import('../client/setup.ts'),
+  ]);
   const config = await loadConfig(file ?? globals.config);
-  const { plans, applied, attributes } = await withDesk(command, async ({ desk }) => {
-    const { client, connection, namespace } = desk.connected;
-    const has = await desk.call('search attributes', () => attributesRegistered(connection, namespace));
-    const planned = await desk.call('the groups that run', () => planConfig(client, config));
-    if (options.dryRun === true) return { plans: planned, applied: undefined, attributes: has };
-    const harm = planned.flatMap(({ group, changes, action }) => (action === 'change' ? changes.filter(isHeavy).map(({ change, words }) => `${group} ${change}: ${words}`) : []));
-    if (harm.length > 0) {
-      say(describe(planned));
-      await confirmHarm(`${harm.join('; ')}.`, globals);
-    }
-    return { plans: planned, attributes: has, applied: await desk.call('applying', () => applyPlans({ client, config, plans: planned, attributes: has, signed: signed(options) })) };
-  }, config);
+  const { plans, applied, attributes } = await withDesk(
+    command,
+    async ({ desk }) => {
+      const { client, connection, namespace } = desk.connected;
+      const has = await desk.call('search attributes', () => attributesRegistered(connection, namespace));
+      const planned = await desk.call('the groups that run', () => planConfig(client, config));
+      if (options.dryRun === true) return { plans: planned, applied: undefined, attributes: has };
+      const harm = planned.flatMap(({ group, changes, action }) =>
+        action === 'change' ? changes.filter(isHeavy).map(({ change, words }) => `${group} ${change}: ${words}`) : [],
+      );
+      if (harm.length > 0) {
+        say(describe(planned));
+        await confirmHarm(`${harm.join('; ')}.`, globals);
+      }
+      return {
+        plans: planned,
+        attributes: has,
+        applied: await desk.call('applying', () => applyPlans({ client, config, plans: planned, attributes: has, signed: signed(options) })),
+      };
+    },
+    config,
+  );
   const groups: readonly (GroupPlan | Applied)[] = applied ?? plans;
   await printData(globals.output, { file: config.file, dryRun: options.dryRun === true, attributesRegistered: attributes, groups }, () => describe(groups));
   if (!attributes) say('understudy: the search attributes are not registered, so that groups set none and cannot be searched for. Next: understudy setup');

@@ -3,7 +3,12 @@ import { globalsOf, printData, say } from './output.ts';
 import { type Program, example } from './program.ts';
 
 export function register(program: Program): void {
-  answer(program, 'approve', 'let a failover that waits for a person go on', 'Approves a failover that waits for it, where the policy says "approval: required".');
+  answer(
+    program,
+    'approve',
+    'let a failover that waits for a person go on',
+    'Approves a failover that waits for it, where the policy says "approval: required".',
+  );
   answer(program, 'decline', 'stop a failover that waits for a person', 'Declines a failover that waits for approval: nobody is promoted.');
 }
 
@@ -15,7 +20,10 @@ function answer(program: Program, word: 'approve' | 'decline', summary: string, 
     .argument('<incident>', "the incident's id, or its group for the one that is open")
     .requiredOption(...REASON)
     .option(...BY)
-    .addHelpText('after', example(`understudy ${word} orders --reason "seen on the dashboard"`, `understudy ${word} failover/orders/8 --reason "seen on the dashboard"`))
+    .addHelpText(
+      'after',
+      example(`understudy ${word} orders --reason "seen on the dashboard"`, `understudy ${word} failover/orders/8 --reason "seen on the dashboard"`),
+    )
     .action(async (named, options, command) => {
       const { words, id } = await withDesk(command, async ({ desk }) => {
         const { resolveIncident } = await import('../client/incidents.ts');

@@ -16,4 +16,20 @@ import { register as words } from './words.ts';
 import { register as worker } from './worker.ts';
 
 /** Every command, in the order of the help. `completion` comes last: it reads those before it. */
-export const COMMANDS: readonly Register[] = [validate, setup, apply, doctor, agent, worker, status, failover, words, approve, incidents, replay, local, demo, completion];
+export const COMMANDS: readonly Register[] = [
+  validate,
+  setup,
+  apply,
+  doctor,
+  agent,
+  worker,
+  status,
+  failover,
+  words,
+  approve,
+  incidents,
+  replay,
+  local,
+  demo,
+  completion,
+];

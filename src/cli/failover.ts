@@ -13,7 +13,9 @@ export function register(program: Program): void {
   program
     .command('failover')
     .summary('promote another member now')
-    .description('Fences the primary if it still answers, and promotes the best of the others, or the one that is named. Follows the incident to its end, step by step.')
+    .description(
+      'Fences the primary if it still answers, and promotes the best of the others, or the one that is named. Follows the incident to its end, step by step.',
+    )
     .argument('<group>', 'the group')
     .option('--to <member>', 'this member or nobody')
     .requiredOption(...REASON)
@@ -21,12 +23,20 @@ export function register(program: Program): void {
     .option('--fenced-by-hand', 'you vouch that the old primary is off and stays off: nothing is waited for. Where it is not, two members take writes')
     .option('--accept-loss', 'promote though acknowledged writes may be lost; the report says how many at most')
     .option('--no-wait', 'do not follow it')
-    .addHelpText('after', example('understudy failover orders --reason "pg-a is on a failing disk"', 'understudy failover orders --to pg-c --fenced-by-hand --reason "pg-a has no power" --yes') + `\n${ENDS}`)
+    .addHelpText(
+      'after',
+      example(
+        'understudy failover orders --reason "pg-a is on a failing disk"',
+        'understudy failover orders --to pg-c --fenced-by-hand --reason "pg-a has no power" --yes',
+      ) + `\n${ENDS}`,
+    )
     .action(async (group, options, command) => failover(group, options, command));
   program
     .command('switchover')
     .summary('swap roles as planned, without loss')
-    .description('Checks first that it can be done, stops the primary in order, and promotes the target; fails it before the promotion, the old primary gets its role back. Follows it to its end.')
+    .description(
+      'Checks first that it can be done, stops the primary in order, and promotes the target; fails it before the promotion, the old primary gets its role back. Follows it to its end.',
+    )
     .argument('<group>', 'the group')
     .option('--to <member>', 'this member or nobody; left out: the best')
     .requiredOption(...REASON)

@@ -23,18 +23,32 @@ export async function followToTheEnd({ desk, group, before, started, format }: F
   try {
     id ??= await awaitIncident(desk, group, before, signal);
     if (id !== started.incident) say(`understudy: ${id} has begun`);
-    const incident = await followIncident({ desk, id, signal, onStep: (step, { cause }) => say(stepLine(step, cause.knownAtMs)), onNote: (words) => say(`understudy: ${words}`) });
+    const incident = await followIncident({
+      desk,
+      id,
+      signal,
+      onStep: (step, { cause }) => say(stepLine(step, cause.knownAtMs)),
+      onNote: (words) => say(`understudy: ${words}`),
+    });
     await tellEnd(desk, incident, format);
   } catch (error) {
     if (!signal.aborted) throw error;
-    say(`understudy: no longer followed; ${id ?? 'the failover'} goes on all the same.\nNext: ${id === undefined ? `understudy status ${group} --watch` : `understudy report ${id}`}`);
+    say(
+      `understudy: no longer followed; ${id ?? 'the failover'} goes on all the same.\nNext: ${id === undefined ? `understudy status ${group} --watch` : `understudy report ${id}`}`,
+    );
     process.exitCode = INTERRUPTED;
   } finally {
     interrupt.close();
   }
 }
 
-const SIGNS: Record<Step['outcome'], ['good' | 'bad' | 'dim', string]> = { done: ['good', 'done'], already: ['good', 'already'], failed: ['bad', 'failed'], skipped: ['dim', 'skipped'], running: ['dim', 'running'] };
+const SIGNS: Record<Step['outcome'], ['good' | 'bad' | 'dim', string]> = {
+  done: ['good', 'done'],
+  already: ['good', 'already'],
+  failed: ['bad', 'failed'],
+  skipped: ['dim', 'skipped'],
+  running: ['dim', 'running'],
+};
 
 /** `  312 ms  promote pg-b     done  took 180 ms: timeline 2 from 0/5000000` */
 function stepLine({ name, member, startedAtMs, endedAtMs = startedAtMs, outcome, words }: Step, zeroMs: number): string {
@@ -47,14 +61,23 @@ async function tellEnd(desk: Desk, incident: Incident, format: Format): Promise<
   const { summarise } = await import('../decide/report.ts');
   const facts = summarise(incident);
   const ui = desk.connected.uiLink(incident.id);
-  await printData(format, { incident, facts, ...(ui === undefined ? {} : { ui }) }, () => [paint(facts.outcome === 'done' ? 'good' : 'bad', facts.outcomeWords), ...endLines(facts, ui)].join('\n'));
+  await printData(format, { incident, facts, ...(ui === undefined ? {} : { ui }) }, () =>
+    [paint(facts.outcome === 'done' ? 'good' : 'bad', facts.outcomeWords), ...endLines(facts, ui)].join('\n'),
+  );
   say(`Next: understudy report ${incident.id}`);
   endWith(exitOf(incident.outcome));
 }
 
 function endLines(facts: ReportFacts, ui: string | undefined): string[] {
-  const gap = facts.writeGapMs === undefined ? 'not known: no first write was seen' : `${facts.writeGapMs} ms${facts.kind === 'switchover' ? ', from the order to stop to the first write' : ' since the cause was known'}`;
-  return [...(facts.outcome === 'done' ? [`write gap  ${gap}`, `lost       ${facts.lossWords}`] : []), `incident   ${facts.id}`, ...(ui === undefined ? [] : [`UI         ${ui}`])];
+  const gap =
+    facts.writeGapMs === undefined
+      ? 'not known: no first write was seen'
+      : `${facts.writeGapMs} ms${facts.kind === 'switchover' ? ', from the order to stop to the first write' : ' since the cause was known'}`;
+  return [
+    ...(facts.outcome === 'done' ? [`write gap  ${gap}`, `lost       ${facts.lossWords}`] : []),
+    `incident   ${facts.id}`,
+    ...(ui === undefined ? [] : [`UI         ${ui}`]),
+  ];
 }
 
 /** What a person's word came to: a script goes on only where the target is the primary. */

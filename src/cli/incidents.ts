@@ -7,7 +7,9 @@ export function register(program: Program): void {
   program
     .command('incidents')
     .summary("list a group's failovers and switchovers")
-    .description('Lists incidents, the newest first: all that Temporal keeps where the search attributes are registered (understudy setup), else the last twenty that the group itself remembers.')
+    .description(
+      'Lists incidents, the newest first: all that Temporal keeps where the search attributes are registered (understudy setup), else the last twenty that the group itself remembers.',
+    )
     .argument('<group>', 'the group')
     .option('--limit <n>', 'how many at most', readLimit, 20)
     .addHelpText('after', example('understudy incidents orders', 'understudy incidents orders --limit 1 -o json | jq -r .incidents[0].id'))
@@ -15,7 +17,9 @@ export function register(program: Program): void {
   program
     .command('report')
     .summary('say what happened in an incident, and why')
-    .description('The report of one incident: cause, evidence and who saw it, each candidate\'s verdict, actor, each step\'s time, write gap, what was or may have been lost. As Markdown, or as JSON.')
+    .description(
+      "The report of one incident: cause, evidence and who saw it, each candidate's verdict, actor, each step's time, write gap, what was or may have been lost. As Markdown, or as JSON.",
+    )
     .argument('<incident>', "the incident's id, or a group for its last one")
     .addHelpText('after', example('understudy report failover/orders/8 > incident.md', 'understudy report orders -o json | jq .facts'))
     .action(async (named, _, command) => report(named, command));
@@ -40,7 +44,13 @@ async function incidents(group: string, limit: number, command: Program): Promis
       ? ''
       : table(
           ['incident', 'cause', 'begun', 'took', 'outcome'],
-          list.incidents.map(({ id, cause, startedAtMs, endedAtMs, outcome }) => [id, cause, formatTime(startedAtMs, nowMs), endedAtMs === undefined ? 'not over' : formatSpan(endedAtMs - startedAtMs), outcome]),
+          list.incidents.map(({ id, cause, startedAtMs, endedAtMs, outcome }) => [
+            id,
+            cause,
+            formatTime(startedAtMs, nowMs),
+            endedAtMs === undefined ? 'not over' : formatSpan(endedAtMs - startedAtMs),
+            outcome,
+          ]),
         ),
   );
   if (list.incidents.length === 0) say(`understudy: ${group} has had no incident`);
@@ -48,7 +58,11 @@ async function incidents(group: string, limit: number, command: Program): Promis
 }
 
 async function report(named: string, command: Program): Promise<void> {
-  const [{ resolveIncident }, { summarise }, { renderMarkdown }] = await Promise.all([import('../client/incidents.ts'), import('../decide/report.ts'), import('../decide/report-markdown.ts')]);
+  const [{ resolveIncident }, { summarise }, { renderMarkdown }] = await Promise.all([
+    import('../client/incidents.ts'),
+    import('../decide/report.ts'),
+    import('../decide/report-markdown.ts'),
+  ]);
   const { incident, ui } = await withDesk(command, async ({ desk }) => {
     const id = await resolveIncident(desk, named, 'last');
     return { incident: await desk.incident(id), ui: desk.connected.uiLink(id) };

@@ -26,7 +26,11 @@ export interface Session {
  */
 export async function withDesk<T>(command: Program, work: (session: Session) => Promise<T>, given?: Config): Promise<T> {
   const config = given ?? (await configOf(command));
-  const [{ connect }, { Desk: DeskClass }, { OperatorError }] = await Promise.all([import('../runtime/connection.ts'), import('../client/desk.ts'), import('../client/operator-error.ts')]);
+  const [{ connect }, { Desk: DeskClass }, { OperatorError }] = await Promise.all([
+    import('../runtime/connection.ts'),
+    import('../client/desk.ts'),
+    import('../client/operator-error.ts'),
+  ]);
   const connected = await connect({ purpose: 'cli', ...(config === undefined ? {} : { temporal: config.temporal }) });
   try {
     return await work({ desk: new DeskClass(connected, await timeoutMs(), Object.keys(config?.groups ?? {})), config });
@@ -54,13 +58,23 @@ async function timeoutMs(): Promise<number> {
   if (text === undefined || text === '') return TIMEOUT_MS;
   const { DURATION_WORDS, parseDuration } = await import('../model/units.ts');
   const ms = parseDuration(text);
-  if (ms === undefined || ms <= 0) throw new CliError(EXIT.usage, `UNDERSTUDY_TIMEOUT is ${JSON.stringify(text)}`, { next: `give it ${DURATION_WORDS}, or unset it` });
+  if (ms === undefined || ms <= 0)
+    throw new CliError(EXIT.usage, `UNDERSTUDY_TIMEOUT is ${JSON.stringify(text)}`, { next: `give it ${DURATION_WORDS}, or unset it` });
   return ms;
 }
 
-function toCliError(error: { trouble: { kind: 'refused' | 'unseen' | 'missing' | 'failed' }; message: string; why: string | undefined; next: string | undefined }): CliError {
+function toCliError(error: {
+  trouble: { kind: 'refused' | 'unseen' | 'missing' | 'failed' };
+  message: string;
+  why: string | undefined;
+  next: string | undefined;
+}): CliError {
   const code = { refused: EXIT.refused, unseen: EXIT.unknown, missing: EXIT.failed, failed: EXIT.failed }[error.trouble.kind];
-  return new CliError(code, error.message, { cause: error, ...(error.why === undefined ? {} : { why: error.why }), ...(error.next === undefined ? {} : { next: error.next }) });
+  return new CliError(code, error.message, {
+    cause: error,
+    ...(error.why === undefined ? {} : { why: error.why }),
+    ...(error.next === undefined ? {} : { next: error.next }),
+  });
 }
 
 /** Who gives the word: a person's name is kept with it. */

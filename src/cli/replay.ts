@@ -17,7 +17,7 @@ export function register(program: Program): void {
     .description(
       "Runs recorded histories against today's workflow code, which must give the same commands in the same order, and decides each past incident's elections again from the answers that it kept. Changes nothing. Exit code 1 where something differs: such code would break what runs, or decide otherwise.",
     )
-    .argument('[what...]', "workflow ids (failover/orders/8, group/orders), or files that `temporal workflow show -o json` wrote")
+    .argument('[what...]', 'workflow ids (failover/orders/8, group/orders), or files that `temporal workflow show -o json` wrote')
     .option('--all', 'every run of every group and incident that Temporal still keeps')
     .option('--under-config', "decide elections under the configuration's rules instead of those that the incident went by")
     .addHelpText('after', example('understudy replay --all', 'understudy replay failover/orders/8', 'understudy replay test/replay/*.json -o json'))
@@ -30,7 +30,10 @@ interface Options {
 }
 
 async function replay(what: readonly string[], options: Options, command: Program): Promise<void> {
-  if ((options.all === true) === what.length > 0) throw new CliError(EXIT.usage, options.all === true ? '--all names everything already' : 'say what to replay', { next: 'understudy replay --all, or name workflows or files' });
+  if ((options.all === true) === what.length > 0)
+    throw new CliError(EXIT.usage, options.all === true ? '--all names everything already' : 'say what to replay', {
+      next: 'understudy replay --all, or name workflows or files',
+    });
   const specOf = options.underConfig === true ? await specsOf(globalsOf(command).config) : undefined;
   const results = await (options.all === true ? withDesk(command, ({ desk }) => replayAll(desk, specOf)) : replayNamed(what, specOf, command));
   const { agrees } = await import('../replay/replay.ts');
@@ -60,7 +63,11 @@ async function readAll(files: readonly string[]): Promise<RecordedHistory[]> {
         return await readHistory(file);
       } catch (error) {
         if (error instanceof SyntaxError || error instanceof TypeError) {
-          throw new CliError(EXIT.failed, `${file} holds no history`, { why: error.message, next: `temporal workflow show --workflow-id failover/orders/8 -o json > ${file}`, cause: error });
+          throw new CliError(EXIT.failed, `${file} holds no history`, {
+            why: error.message,
+            next: `temporal workflow show --workflow-id failover/orders/8 -o json > ${file}`,
+            cause: error,
+          });
         }
         throw error;
       }
@@ -100,7 +107,8 @@ async function run(histories: ReplayInput['histories'], specOf: SpecOf): Promise
 function describe(results: readonly Replayed[]): string {
   if (results.length === 0) return '';
   const rows = results.map(({ workflowId, events, same, words, elections, open }) => {
-    const decided = elections.length === 0 ? (open ? 'no result yet' : '-') : elections.every((one) => one.same) ? `${elections.length} as then` : paint('bad', 'otherwise');
+    const decided =
+      elections.length === 0 ? (open ? 'no result yet' : '-') : elections.every((one) => one.same) ? `${elections.length} as then` : paint('bad', 'otherwise');
     const why = [...(words === undefined ? [] : [words]), ...elections.filter((one) => !one.same).map((one) => one.words)].join('; ');
     return [workflowId, events, same ? 'same' : paint('bad', 'differs'), decided, why];
   });

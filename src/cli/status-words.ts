@@ -23,19 +23,33 @@ export function describeGroup(look: GroupLook, nowMs: number): string {
   if (look.open !== undefined) lines.push(openLine(look.group, look.open));
   lines.push('', memberTable(look, nowMs));
   const incidents = status?.incidents.slice(-INCIDENTS_SHOWN).toReversed() ?? [];
-  if (incidents.length > 0) lines.push('', table(['incident', 'cause', 'begun', 'took', 'outcome'], incidents.map((line) => incidentRow(line, nowMs))));
+  if (incidents.length > 0)
+    lines.push(
+      '',
+      table(
+        ['incident', 'cause', 'begun', 'took', 'outcome'],
+        incidents.map((line) => incidentRow(line, nowMs)),
+      ),
+    );
   if (ui !== undefined) lines.push('', paint('dim', ui));
   return lines.join('\n');
 }
 
 function openLine(group: string, { id, step, member }: NonNullable<GroupLook['open']>): string {
-  if (step === 'approval') return `${paint('bad', 'waits for a person')}: ${id}. Answer: understudy approve ${group} --reason WHY, or understudy decline ${group} --reason WHY`;
+  if (step === 'approval')
+    return `${paint('bad', 'waits for a person')}: ${id}. Answer: understudy approve ${group} --reason WHY, or understudy decline ${group} --reason WHY`;
   return step === undefined ? `${id} goes on` : `${id} goes on: ${step}${member === undefined ? '' : ` ${member}`}`;
 }
 
 function unseenHead({ group, noted }: GroupLook): string[] {
-  const last = noted.primary === undefined ? 'nothing is known of its roles' : `the last that was noted: primary ${noted.primary}, epoch ${noted.epoch ?? '?'}, ${noted.phase ?? '?'}`;
-  return [`${paint('strong', group)}  ${paint('bad', 'unknown: no worker answers')}; ${last}`, 'Databases go on meanwhile; decisions wait. The heartbeats are what the server holds:'];
+  const last =
+    noted.primary === undefined
+      ? 'nothing is known of its roles'
+      : `the last that was noted: primary ${noted.primary}, epoch ${noted.epoch ?? '?'}, ${noted.phase ?? '?'}`;
+  return [
+    `${paint('strong', group)}  ${paint('bad', 'unknown: no worker answers')}; ${last}`,
+    'Databases go on meanwhile; decisions wait. The heartbeats are what the server holds:',
+  ];
 }
 
 function head(status: GroupStatus, nowMs: number): string[] {

@@ -27,7 +27,11 @@ export async function planConfig(client: Client, config: Config): Promise<GroupP
 }
 
 /** Starts or changes the groups' workflows to match the configuration. What is so already is left alone. */
-export async function applyConfig(client: Client, config: Config, signed: Signed = { by: 'understudy apply', reason: 'configuration applied' }): Promise<Applied[]> {
+export async function applyConfig(
+  client: Client,
+  config: Config,
+  signed: Signed = { by: 'understudy apply', reason: 'configuration applied' },
+): Promise<Applied[]> {
   const attributes = await attributesRegistered(client.connection as Connection, client.options.namespace);
   return applyPlans({ client, config, plans: await planConfig(client, config), attributes, signed });
 }
@@ -59,7 +63,13 @@ async function planGroup(client: Client, spec: GroupSpec): Promise<GroupPlan> {
   let status: GroupStatus;
   try {
     const { status: state } = await handle.describe();
-    if (state.name !== 'RUNNING') return { group: spec.name, action: 'start', changes: [], words: `its workflow ended (${state.name.toLowerCase()}); it is started again beside the running members` };
+    if (state.name !== 'RUNNING')
+      return {
+        group: spec.name,
+        action: 'start',
+        changes: [],
+        words: `its workflow ended (${state.name.toLowerCase()}); it is started again beside the running members`,
+      };
     [before, status] = await allSettled([handle.query<GroupSpec>('spec'), handle.query<GroupStatus>('status')]);
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
@@ -67,8 +77,11 @@ async function planGroup(client: Client, spec: GroupSpec): Promise<GroupPlan> {
   }
   const changes = planSpecChange(before, spec, status);
   const refused = changes.filter(({ effect }) => effect === 'refused');
-  if (refused.length > 0) return { group: spec.name, action: 'refused', changes, words: refused.map(({ change: path, words }) => `${path}: ${words}`).join('; ') };
-  return changes.length === 0 ? { group: spec.name, action: 'none', changes, words: 'as it should be' } : { group: spec.name, action: 'change', changes, words: `${changes.length} change${changes.length === 1 ? '' : 's'}` };
+  if (refused.length > 0)
+    return { group: spec.name, action: 'refused', changes, words: refused.map(({ change: path, words }) => `${path}: ${words}`).join('; ') };
+  return changes.length === 0
+    ? { group: spec.name, action: 'none', changes, words: 'as it should be' }
+    : { group: spec.name, action: 'change', changes, words: `${changes.length} change${changes.length === 1 ? '' : 's'}` };
 }
 
 async function start(client: Client, spec: GroupSpec, plan: GroupPlan, attributes: boolean): Promise<Applied> {
@@ -98,8 +111,17 @@ async function change(client: Client, spec: GroupSpec, plan: GroupPlan, signed: 
 /** The same for equal configurations, whatever the order of their keys. */
 export function hashSpec(spec: GroupSpec): string {
   const sorted = (value: unknown): unknown =>
-    Array.isArray(value) ? value.map(sorted)
-    : value !== null && typeof value === 'object' ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, sorted(inner)]))
-    : value;
-  return createHash('sha256').update(JSON.stringify(sorted(spec))).digest('hex').slice(0, 12);
+    Array.isArray(value)
+      ? value.map(sorted)
+      : value !== null && typeof value === 'object'
+        ? Object.fromEntries(
+            Object.entries(value)
+              .toSorted(([a], [b]) => (a < b ? -1 : 1))
+              .map(([key, inner]) => [key, sorted(inner)]),
+          )
+        : value;
+  return createHash('sha256')
+    .update(JSON.stringify(sorted(spec)))
+    .digest('hex')
+    .slice(0, 12);
 }

@@ -39,7 +39,9 @@ export class Desk {
 
   /** Gives a group a word as an Update; the answer is the workflow's. Sent twice under one id, it counts once. */
   tell<Answer>(group: string, word: string, ask: object): Promise<Answer> {
-    return this.#ofGroup(group, () => this.workflows.getHandle(groupWorkflowId(group)).executeUpdate<Answer, [object]>(word, { args: [ask], updateId: randomUUID() }));
+    return this.#ofGroup(group, () =>
+      this.workflows.getHandle(groupWorkflowId(group)).executeUpdate<Answer, [object]>(word, { args: [ask], updateId: randomUUID() }),
+    );
   }
 
   tellIncident(id: string, word: 'approve' | 'decline', ask: object): Promise<string> {
@@ -90,8 +92,13 @@ export class Desk {
 
   async #missing(group: string, cause: OperatorError): Promise<OperatorError> {
     const running = await this.groups();
-    const why = running.length === 0 ? `no group runs in namespace ${this.connected.namespace} of ${this.connected.address}` : `these run: ${running.join(', ')}`;
-    const next = this.#configured.includes(group) ? 'understudy apply starts it: the configuration names it' : running.length === 0 ? 'understudy apply' : `understudy status ${running[0]}`;
+    const why =
+      running.length === 0 ? `no group runs in namespace ${this.connected.namespace} of ${this.connected.address}` : `these run: ${running.join(', ')}`;
+    const next = this.#configured.includes(group)
+      ? 'understudy apply starts it: the configuration names it'
+      : running.length === 0
+        ? 'understudy apply'
+        : `understudy status ${running[0]}`;
     return new OperatorError({ kind: 'missing' }, `there is no group ${group}`, { why, next, cause });
   }
 }

@@ -24,13 +24,23 @@ export function explainTemporal(error: unknown, asked: string, client: WorkflowC
   if (error instanceof OperatorError) return error;
   if (error instanceof WorkflowNotFoundError) return missing(asked, error);
   if (error instanceof NamespaceNotFoundError) {
-    return new OperatorError({ kind: 'failed' }, `Temporal has no namespace ${error.namespace}`, { next: 'name another by temporal.namespace or TEMPORAL_NAMESPACE', cause: error });
+    return new OperatorError({ kind: 'failed' }, `Temporal has no namespace ${error.namespace}`, {
+      next: 'name another by temporal.namespace or TEMPORAL_NAMESPACE',
+      cause: error,
+    });
   }
   if (error instanceof QueryNotRegisteredError || error instanceof QueryRejectedError) {
-    return new OperatorError({ kind: 'failed' }, `${asked}: it does not answer this question`, { why: `${error.message}; it was started by another program, or by another version`, cause: error });
+    return new OperatorError({ kind: 'failed' }, `${asked}: it does not answer this question`, {
+      why: `${error.message}; it was started by another program, or by another version`,
+      cause: error,
+    });
   }
   if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
-    return unseen(`${asked}: no worker has answered in time; the word may still be heeded when one does`, 'start a worker (understudy worker), then see by understudy status whether it was', error);
+    return unseen(
+      `${asked}: no worker has answered in time; the word may still be heeded when one does`,
+      'start a worker (understudy worker), then see by understudy status whether it was',
+      error,
+    );
   }
   if (error instanceof WorkflowUpdateFailedError) return ofUpdate(error, asked);
   return ofService(error, asked, client);
@@ -74,14 +84,21 @@ function ofService(error: unknown, asked: string, client: WorkflowClient): Opera
       return unseen(`${asked}: Temporal cannot be reached`, 'understudy doctor', error, details);
     case PERMISSION_DENIED:
     case UNAUTHENTICATED:
-      return new OperatorError({ kind: 'failed' }, `${asked}: Temporal does not allow it in namespace ${namespace}`, { why: details, next: 'look at the certificate or API key of the profile in use: understudy doctor', cause: error });
+      return new OperatorError({ kind: 'failed' }, `${asked}: Temporal does not allow it in namespace ${namespace}`, {
+        why: details,
+        next: 'look at the certificate or API key of the profile in use: understudy doctor',
+        cause: error,
+      });
     default:
       return new OperatorError({ kind: 'failed' }, `${asked}: Temporal refused the call`, { why: details, cause: error });
   }
 }
 
 function missing(asked: string, cause: unknown): OperatorError {
-  return new OperatorError({ kind: 'missing' }, `${asked}: Temporal has no such workflow, or none that still runs`, { next: 'understudy status, or understudy incidents GROUP, name those that are there', cause });
+  return new OperatorError({ kind: 'missing' }, `${asked}: Temporal has no such workflow, or none that still runs`, {
+    next: 'understudy status, or understudy incidents GROUP, name those that are there',
+    cause,
+  });
 }
 
 function unseen(what: string, next: string, cause: unknown, why?: string): OperatorError {

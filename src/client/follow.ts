@@ -64,7 +64,11 @@ async function look(desk: Desk, id: string): Promise<Incident> {
     return await desk.call(id, () => handle.result() as Promise<Incident>);
   } catch (error) {
     if (!(error instanceof WorkflowFailedError)) throw error;
-    throw new OperatorError({ kind: 'failed' }, `${id} ended without a report (${status.name.toLowerCase()})`, { why: error.cause?.message ?? error.message, next: `understudy report ${id}`, cause: error });
+    throw new OperatorError({ kind: 'failed' }, `${id} ended without a report (${status.name.toLowerCase()})`, {
+      why: error.cause?.message ?? error.message,
+      next: `understudy report ${id}`,
+      cause: error,
+    });
   }
 }
 

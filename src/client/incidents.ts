@@ -26,7 +26,8 @@ export async function listIncidents(desk: Desk, group: string, limit: number): P
   const { incidents } = await desk.status(group);
   const own = incidents.toReversed();
   const { connection, namespace } = desk.connected;
-  if (!(await desk.call('search attributes', () => attributesRegistered(connection as Connection, namespace)))) return { from: 'group', incidents: own.slice(0, limit) };
+  if (!(await desk.call('search attributes', () => attributesRegistered(connection as Connection, namespace))))
+    return { from: 'group', incidents: own.slice(0, limit) };
   const found = await desk.call(`incidents of ${group}`, () => search(desk, group, limit));
   // Visibility lags behind: what the group knows and the search does not yet is added.
   const late = own.filter(({ id }) => found.every((line) => line.id !== id));
@@ -60,5 +61,7 @@ export async function resolveIncident(desk: Desk, named: string, which: 'last' |
   const { incidents } = await desk.status(named);
   const found = which === 'last' ? incidents.at(-1) : incidents.findLast(({ endedAtMs }) => endedAtMs === undefined);
   if (found !== undefined) return found.id;
-  throw new OperatorError({ kind: 'failed' }, which === 'last' ? `${named} has had no incident` : `no incident of ${named} is open`, { next: `understudy incidents ${named}` });
+  throw new OperatorError({ kind: 'failed' }, which === 'last' ? `${named} has had no incident` : `no incident of ${named} is open`, {
+    next: `understudy incidents ${named}`,
+  });
 }

@@ -10,7 +10,10 @@ export async function registerAttributes(connection: Connection, namespace: stri
   const wanted = Object.values(ATTRIBUTES);
   const missing = wanted.filter(({ name }) => !(name in before));
   if (missing.length > 0) {
-    await connection.operatorService.addSearchAttributes({ namespace, searchAttributes: Object.fromEntries(missing.map(({ name, type }) => [name, TYPES[type]])) });
+    await connection.operatorService.addSearchAttributes({
+      namespace,
+      searchAttributes: Object.fromEntries(missing.map(({ name, type }) => [name, TYPES[type]])),
+    });
   }
   return { added: missing.map(({ name }) => name), present: wanted.map(({ name }) => name).filter((name) => name in before) };
 }
