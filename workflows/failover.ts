@@ -1,4 +1,4 @@
-import { allHandlersFinished, condition, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import { allHandlersFinished, CancellationScope, condition, isCancellation, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import { mayConfirm, ruleAfterPromotion } from '../src/decide/durability.ts';
 import { elect, recordElection, type Answer, type Election, type ElectionInput } from '../src/decide/election.ts';
 import { restartInstead } from '../src/decide/loss.ts';
@@ -50,10 +50,16 @@ export async function failover(input: FailoverInput): Promise<Incident> {
   log.saw('workflow', cause.words);
   show();
 
-  const outcome = await decideAndAct(input, log, approval, show);
+  let outcome: IncidentOutcome;
+  try {
+    outcome = await decideAndAct(input, log, approval, show);
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+    outcome = { outcome: 'failed', words: 'the failover was cancelled before anybody was promoted' };
+  }
   log.end(outcome);
   show();
-  await condition(allHandlersFinished);
+  await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   return log.incident;
 }
 
@@ -93,8 +99,8 @@ async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: Ap
       // The answers have aged while a person thought: ask again before acting on them.
       continue;
     }
-    // Act.
-    const end = await act(input, trying, election, log);
+    // Act: what is begun here is brought to its end, since half a promotion is worse than one that somebody did not want.
+    const end = await CancellationScope.nonCancellable(() => act(input, trying, election, log));
     if (!('refused' in end)) return end;
     trying = { epoch: trying.epoch + 1, failed: [...trying.failed, election.member] };
     show();

@@ -4,7 +4,7 @@ import { nextElectableStep } from '../src/decide/electable.ts';
 import type { Governed } from '../src/model/act.ts';
 import type { CommitRule } from '../src/model/group.ts';
 import { member } from './acts.ts';
-import { primaryOpen, type GroupState } from './group-state.ts';
+import { decidingIncident, primaryOpen, type GroupState } from './group-state.ts';
 
 const GOVERN_LIMIT_MS = 10_000;
 /** An order that was not done is given again after this, doubled each time up to the limit; one that has become another is given at once. */
@@ -39,7 +39,7 @@ export class RuleKeeper {
 
   /** When the order that was not done is worth another try; undefined where there is none to give. */
   get againAtMs(): number | undefined {
-    if (this.#failed === undefined || this.busy || !primaryOpen(this.#state)) return undefined;
+    if (this.#failed === undefined || this.busy || !mayGovern(this.#state)) return undefined;
     return keyOf(this.#next()) === this.#failed.step ? this.#failed.againAtMs : undefined;
   }
 
@@ -49,7 +49,7 @@ export class RuleKeeper {
 
   /** Begins to bring the rule up to date, unless that is under way: whoever follows by then is looked at again after each step. */
   kick(): void {
-    if (this.busy || !primaryOpen(this.#state)) return;
+    if (this.busy || !mayGovern(this.#state)) return;
     const step = this.#next();
     if (step === undefined || (keyOf(step) === this.#failed?.step && Date.now() < this.#failed.againAtMs)) return;
     const reign = this.#reign;
@@ -64,7 +64,7 @@ export class RuleKeeper {
     const state = this.#state;
     for (;;) {
       const step = this.#next();
-      if (step === undefined || !primaryOpen(state) || this.#reign !== reign) return;
+      if (step === undefined || !mayGovern(state) || this.#reign !== reign) return;
       if (step.kind === 'record-rule') state.recorded = step.rule;
       else if (step.kind === 'record-electable') state.electable = step.electable;
       else {
@@ -126,6 +126,11 @@ type Step =
   | { readonly kind: 'record-rule'; readonly rule: CommitRule }
   | { readonly kind: 'record-electable'; readonly electable: string[] }
   | { readonly kind: 'govern'; readonly rule: CommitRule; readonly electable: readonly string[]; readonly confirm: boolean };
+
+/** An incident acts on the rule as it was when it began, and so does whoever takes the primary's role away. */
+function mayGovern(state: GroupState): boolean {
+  return primaryOpen(state) && state.after === undefined && decidingIncident(state) === undefined;
+}
 
 function keyOf(step: Step | undefined): string {
   return JSON.stringify(step ?? null);

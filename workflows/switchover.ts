@@ -52,7 +52,8 @@ export async function switchover(input: SwitchoverInput): Promise<Incident> {
   }
   log.end(outcome);
   show();
-  await condition(allHandlersFinished);
+  // A cancellation was heeded above: the report is given all the same.
+  await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
   return log.incident;
 }
 

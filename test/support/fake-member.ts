@@ -229,6 +229,7 @@ export class FakeMember {
       this.end({ end: 'superseded', words: 'the workflow took the role back' });
       return;
     }
+    held.phase = 'stopping';
     this.#stopDatabase();
     this.end({ end: 'fenced', cause: 'asked', lsn: this.database.lsn, timeline: this.database.timeline, words: 'the workflow took the role away' });
   }
@@ -282,6 +283,7 @@ export class FakeMember {
 
   async #stepDown({ epoch, why }: StepDownAsk): Promise<SteppedDown> {
     this.#accept(epoch);
+    if (this.#held !== undefined) this.#held.phase = 'stopping';
     this.#stopDatabase();
     this.end({ end: 'fenced', cause: 'asked', lsn: this.database.lsn, timeline: this.database.timeline, words: why });
     await pause(1);

@@ -156,7 +156,7 @@ export class World {
   /** Starts agents and the workflow. */
   async start(options: { agents?: readonly string[]; input?: object } = {}): Promise<void> {
     for (const name of options.agents ?? this.members.keys()) this.member(name).start();
-    await this.#stage.client.workflow.start('failoverGroup', { workflowId: groupWorkflowId(this.group), taskQueue: CONTROL_QUEUE, workflowTaskTimeout: '2s', args: [{ spec: this.spec, specHash: 'h', ...options.input }] });
+    await this.#stage.client.workflow.start('failoverGroup', { workflowId: groupWorkflowId(this.group), taskQueue: CONTROL_QUEUE, workflowTaskTimeout: '10s', args: [{ spec: this.spec, specHash: 'h', ...options.input }] });
   }
 
   /** The same, and waits until the first primary is open and everybody follows. */

@@ -4,7 +4,7 @@ import { member } from '../decide/world.ts';
 import { NEVER } from '../support/fake-member.ts';
 import { useStage, type World } from '../support/workflow-world.ts';
 
-const { scene } = useStage();
+const { stage, scene } = useStage();
 const TWO = [member('pg-a', { port: 1 }), member('pg-b', { port: 2 })];
 const THREE_ASYNC = { durability: { mode: 'async' } } as const;
 
@@ -190,6 +190,28 @@ describe('a failover', () => {
     const status = await w.untilStatus('a primary is open', ({ phase }) => phase === 'steady', 60_000);
     expect(status.epoch).toBeGreaterThan(1);
     expect(status.primary).not.toBe('pg-a');
+  });
+
+  scene('cancelled before anybody is promoted it says so, and the group tries again later; cancelled afterwards it goes on', {}, async (w) => {
+    await w.steady();
+    const b = w.member('pg-b');
+    b.once('promote', async (usual) => {
+      const answer = await usual();
+      await stage.client.workflow.getHandle(`failover/${w.group}/2`).cancel();
+      return answer;
+    });
+    w.member('pg-a').crash();
+    await w.untilPrimary('pg-b');
+    expect((await w.failover(2)).outcome).toMatchObject({ outcome: 'done', primary: 'pg-b' });
+    w.member('pg-c').once('inspect', async (usual) => {
+      await stage.client.workflow.getHandle(`failover/${w.group}/3`).cancel();
+      return usual();
+    });
+    await w.untilStatus('both others follow', ({ electable, rule }) => electable.length === 2 && rule.names.length === 2);
+    b.crash();
+    await w.untilStatus('it is over', ({ incidents }) => incidents.at(-1)?.outcome.includes('cancelled') === true);
+    // Its database can be opened again where it is: nobody waits for the next try.
+    await w.untilPrimary('pg-b');
   });
 
   scene('a new primary that dies while its incident still waits for DNS is missed, and failed over', { records: [{ name: 'db.test.', type: 'A', ttlSeconds: 5, provider: 'dns' }] }, async (w) => {
