@@ -2,6 +2,7 @@ import type { Register } from './program.ts';
 import { register as agent } from './agent.ts';
 import { register as apply } from './apply.ts';
 import { register as approve } from './approve.ts';
+import { register as bench } from './bench.ts';
 import { register as completion } from './completion.ts';
 import { register as demo } from './demo.ts';
 import { register as doctor } from './doctor.ts';
@@ -31,5 +32,6 @@ export const COMMANDS: readonly Register[] = [
   replay,
   local,
   demo,
+  bench,
   completion,
 ];
