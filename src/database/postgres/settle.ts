@@ -51,7 +51,7 @@ async function refused(session: Session, member: string, names: readonly string[
 async function awaitRule(session: Session, rule: CommitRule, member: string, endMs: number, memory: SettleMemory): Promise<void> {
   for (let rests = 0; rests < 2; ) {
     const row = await session.one<{ senders: boolean; rests: boolean }>(
-      `select coalesce((select bool_and((sync_priority > 0) = (application_name = any($1::text[]))) from pg_stat_replication where state in ('streaming', 'catchup')), true) as senders,
+      `select pg_is_in_recovery() or coalesce((select bool_and((sync_priority > 0) = (application_name = any($1::text[]))) from pg_stat_replication where state in ('streaming', 'catchup')), true) as senders,
               exists (select from pg_stat_activity where backend_type = 'checkpointer' and wait_event in ('CheckpointerMain', 'CheckpointWriteDelay')) as rests`,
       [[...rule.names]],
     );
