@@ -1,4 +1,4 @@
-import { allHandlersFinished, CancellationScope, condition, isCancellation, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import { allHandlersFinished, CancellationScope, CancelledFailure, condition, isCancellation, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import { mayConfirm, ruleAfterPromotion } from '../src/decide/durability.ts';
 import { elect, recordElection, type Answer, type Election, type ElectionInput } from '../src/decide/election.ts';
 import { restartInstead } from '../src/decide/loss.ts';
@@ -99,6 +99,8 @@ async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: Ap
       // The answers have aged while a person thought: ask again before acting on them.
       continue;
     }
+    // A cancellation that came together with the last answer has interrupted nothing yet.
+    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('the failover was cancelled');
     // Act: what is begun here is brought to its end, since half a promotion is worse than one that somebody did not want.
     const end = await CancellationScope.nonCancellable(() => act(input, trying, election, log));
     if (!('refused' in end)) return end;

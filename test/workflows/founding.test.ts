@@ -1,0 +1,77 @@
+import { describe, expect } from 'vitest';
+import { useStage, type World } from '../support/workflow-world.ts';
+
+const { scene } = useStage();
+
+/** A database that was there before Understudy. */
+function holds(w: World, name: string): void {
+  Object.assign(w.member(name).database, { directory: 'data', running: false, standby: false });
+}
+
+describe('a group begins', () => {
+  scene('with empty directories everywhere: the first by priority makes the database, and the others copy it', {}, async (w) => {
+    await w.steady();
+    const { primary, epoch, words } = await w.status();
+    expect({ primary, epoch, words }).toEqual({ primary: 'pg-a', epoch: 1, words: undefined });
+    expect(w.journal.filter(({ act }) => act === 'primary').map(({ member, ask }) => [member, (ask as { found: boolean }).found])).toEqual([['pg-a', true]]);
+  });
+
+  scene('with one database that was there: it is adopted, whatever the priorities', {}, async (w) => {
+    holds(w, 'pg-c');
+    await w.start();
+    await w.untilPrimary('pg-c');
+    expect(w.journal.find(({ act }) => act === 'primary')?.ask).toMatchObject({ found: false });
+  });
+
+  scene('only when a silent member has answered, since it may hold the database: until then it says whom it waits for', {}, async (w) => {
+    holds(w, 'pg-b');
+    await w.start({ agents: ['pg-a', 'pg-c'] });
+    const { phase, words } = await w.untilStatus('it says whom it waits for', (status) => status.words !== undefined);
+    expect(phase).toBe('starting');
+    expect(words).toContain('pg-b');
+    expect(w.asked('primary')).toEqual([]);
+    w.member('pg-b').start();
+    const after = await w.untilPrimary('pg-b');
+    expect(after.words).toBeUndefined();
+  });
+
+  scene('not where two members could each be the primary: nothing is touched until a person has chosen', {}, async (w) => {
+    holds(w, 'pg-a');
+    holds(w, 'pg-b');
+    await w.start();
+    const { words } = await w.untilStatus('it has stopped', ({ phase }) => phase === 'stopped');
+    expect(words).toContain('could each be the primary');
+    expect(w.asked('primary', 'standby')).toEqual([]);
+    w.member('pg-b').database.directory = 'empty';
+    await w.untilPrimary('pg-a');
+  });
+
+  scene('beside running members after its workflow was terminated: it adopts the highest epoch, and the primary goes on without a stop', {}, async (w) => {
+    await w.steady();
+    await w.ask('switchover', { to: 'pg-b' });
+    await w.untilPrimary('pg-b');
+    await w.untilStatus('everybody follows', ({ electable }) => electable.length === 2);
+    let stops = 0;
+    const { database } = w.member('pg-b');
+    const watch = setInterval(() => {
+      if (!database.writable) stops += 1;
+    }, 5);
+    await w.terminate(`group/${w.group}`);
+    await w.start();
+    const status = await w.untilPrimary('pg-b');
+    clearInterval(watch);
+    expect(status.epoch).toBe(2);
+    expect(stops).toBe(0);
+    expect(w.asked('promote')).toHaveLength(1);
+  });
+
+  scene('where no member ever answers it goes on asking in one run after another, so that its history does not fill up', {}, async (w) => {
+    await w.start({ agents: [], input: { eventsARun: 20 } });
+    await w.until('a second run asks', async () => {
+      const { runId, raw } = await w.handle.describe();
+      return raw.workflowExecutionInfo?.firstRunId !== undefined && raw.workflowExecutionInfo.firstRunId !== runId;
+    });
+    for (const name of ['pg-a', 'pg-b', 'pg-c']) w.member(name).start();
+    await w.untilPrimary('pg-a');
+  });
+});
