@@ -37,6 +37,8 @@ export interface FailoverInput {
 
 /** An election that nobody won is held again so many times before the incident ends and the group waits for news. */
 const ROUNDS = 12;
+/** A candidate whose agent refused its promotion so often is left out. */
+const TRIES_EACH = 3;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
 
@@ -77,7 +79,7 @@ async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: Ap
     }
     if (election.outcome === 'nobody') {
       if (election.why.reason === 'primary-alive') return { outcome: 'primary-lives', words: election.words };
-      if (trying.failed.length === 0 && old !== undefined && mayGoOn(old, input.before.epoch)) {
+      if (old !== undefined && mayGoOn(old, input.before.epoch)) {
         return { outcome: 'restarted', words: `${input.before.primary} is in reach again, and its role is offered to it: ${election.words}` };
       }
       show();
@@ -135,10 +137,19 @@ async function hold(input: FailoverInput, trying: Trying, round: number, log: In
     ...(input.acceptLoss === undefined ? {} : { acceptLoss: input.acceptLoss }),
   };
   const end = log.step('elect');
+  const last = holdElection(asked, input.excluded, trying.failed);
+  log.elected(recordElection(last.asked, last.election, Date.now()));
+  end(last.election.outcome === 'elected' ? 'done' : 'failed', last.election.words);
+  return last;
+}
+
+/** Whoever refused is tried again only where nobody else can be, and not for ever. */
+function holdElection(asked: ElectionInput, excluded: readonly string[], failed: readonly string[]): { election: Election; asked: ElectionInput } {
   const election = elect(asked);
-  log.elected(recordElection(asked, election, Date.now()));
-  end(election.outcome === 'elected' ? 'done' : 'failed', election.words);
-  return { election, asked };
+  const again = failed.filter((name) => failed.filter((other) => other === name).length < TRIES_EACH);
+  if (election.outcome === 'elected' || again.length === 0) return { election, asked };
+  const wider = { ...asked, excluded: [...excluded, ...failed.filter((name) => !again.includes(name))] };
+  return { election: elect(wider), asked: wider };
 }
 
 async function act(input: FailoverInput, trying: Trying, election: Extract<Election, { outcome: 'elected' }>, log: IncidentLog): Promise<IncidentOutcome | { refused: string }> {
@@ -150,7 +161,10 @@ async function act(input: FailoverInput, trying: Trying, election: Extract<Elect
   const opened = await openOn({ spec, member: election.member, epoch: trying.epoch, proof: input.fencedBy, rule, electable: fit, fromLsn: election.lsn, log });
   await telling;
   if ('failed' in opened) {
-    if (!opened.openedPerhaps) return { refused: opened.words };
+    if (!opened.openedPerhaps) {
+      await tellGroup(spec.name, messages.refused, { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch }, log);
+      return { refused: opened.words };
+    }
     const perhaps = { member: election.member, epoch: trying.epoch, rule, electable: fit };
     return { outcome: 'failed', words: `${election.member} fell silent in its promotion and may have taken writes: ${opened.words}`, perhaps };
   }

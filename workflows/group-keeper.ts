@@ -173,6 +173,14 @@ export class GroupKeeper {
     });
   }
 
+  /** Its database stands still, which would keep it from answering the next election. */
+  hearRefused({ member, epoch }: { member: string; epoch: number }): void {
+    this.#inbox.push(() => {
+      const { state } = this;
+      if (epoch > state.epoch && member !== state.primary) this.#offerStandby(member, state.primary ?? member, epoch);
+    });
+  }
+
   hearPromoted(word: PromotedWord): void {
     this.#inbox.push(() => {
       const { state } = this;

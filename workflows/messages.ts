@@ -42,6 +42,8 @@ export const news = defineSignal<[MemberNews]>('news');
 
 /** From an incident to its group. */
 export const elected = defineSignal<[ElectedWord]>('elected');
+/** Its agent has refused to promote it, and stopped what it had begun: it is a standby again, so that it can answer. */
+export const refused = defineSignal<[{ incident: string; member: string; epoch: number }]>('refused');
 export const promoted = defineSignal<[PromotedWord]>('promoted');
 
 /** Whom an incident is about to open, and with what in force from the first write on. */
