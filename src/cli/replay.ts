@@ -49,10 +49,10 @@ async function specsOf(file: string): Promise<(group: string) => GroupSpec | und
   return (group) => groups[group]?.spec;
 }
 
-/** What the replayed workflows logged once is no news. A runtime that no worker follows would keep the process: last thing before one. */
+/** What the replayed workflows logged once is no news. A runtime that no worker follows would keep the process, so that it comes last; and Ctrl-C ends it at once. */
 async function quiet(): Promise<void> {
   const { DefaultLogger, Runtime } = await import('@temporalio/worker');
-  Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), telemetryOptions: { logging: { filter: 'OFF', forward: {} } } });
+  Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [], telemetryOptions: { logging: { filter: 'OFF', forward: {} } } });
 }
 
 async function readAll(files: readonly string[]): Promise<RecordedHistory[]> {
