@@ -215,6 +215,25 @@ export class World {
     return this.#stage.client.workflow.getHandle(id).fetchHistory();
   }
 
+  /** What stands in the group's history, besides the workers' own tasks. */
+  async deeds(): Promise<string[]> {
+    const kindOf = (event: object): string => Object.entries(event).find(([key, value]) => key.endsWith('EventAttributes') && value !== null && value !== undefined)?.[0] ?? '';
+    return ((await this.history()).events ?? []).map(kindOf).filter((kind) => !kind.startsWith('workflowTask'));
+  }
+
+  /** Until nothing more is done of what has begun. */
+  async untilAtRest(): Promise<string[]> {
+    let before: string[] = [];
+    await this.until('the group is at rest', async () => {
+      await pause(300);
+      const now = await this.deeds();
+      const rests = now.length === before.length;
+      before = now;
+      return rests;
+    });
+    return before;
+  }
+
   async terminate(workflowId: string): Promise<void> {
     await this.#stage.client.workflow.getHandle(workflowId).terminate('a test of what follows');
   }
