@@ -9,6 +9,8 @@ import { findTemporal } from '../../src/runtime/tools/temporal.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
+    /** Whether golden files are to be written anew: `npm run golden`. */
+    golden: boolean;
     /** One development server for the whole run, with the settings of protocol 9, and today's workflows in one file. */
     temporal: { readonly address: string; readonly bundle: string } | { readonly missing: string };
   }
@@ -22,6 +24,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const directory = await mkdtemp(path.join(tmpdir(), 'understudy-workflows-'));
   const remove = (): Promise<void> => rm(directory, { recursive: true, force: true });
+  project.provide('golden', project.config.snapshotOptions.updateSnapshot === 'all');
   let program: string;
   try {
     program = (await findTemporal({ fetch: true })).path;
