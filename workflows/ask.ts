@@ -1,7 +1,7 @@
 import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
 import type { Answer } from '../src/decide/election.ts';
 import type { InspectAsk } from '../src/model/act.ts';
-import type { GroupSpec } from '../src/model/group.ts';
+import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import { member } from './acts.ts';
 
 export interface Question {
@@ -10,6 +10,8 @@ export interface Question {
   /** Distinguishes this round from others of the same run. */
   readonly round: string;
   readonly freeze: InspectAsk['freeze'];
+  /** What each of them would open with, if it were chosen. */
+  readonly ruleOf?: (member: string) => CommitRule;
   readonly names: readonly string[];
 }
 
@@ -21,7 +23,7 @@ export function askAll(question: Question): Promise<Answer[]> {
   return Promise.all(question.names.map((name) => askOne(question, name)));
 }
 
-async function askOne({ spec, epoch, round, freeze }: Question, name: string): Promise<Answer> {
+async function askOne({ spec, epoch, round, freeze, ruleOf }: Question, name: string): Promise<Answer> {
   const { answerWithinMs } = spec.policy;
   const act = member(spec.name, name, {
     id: `inspect/${name}/${epoch}/${round}`,
@@ -31,7 +33,7 @@ async function askOne({ spec, epoch, round, freeze }: Question, name: string): P
     limitMs: answerWithinMs + spec.leaseMs,
   });
   try {
-    return { member: name, report: await act.inspect({ group: spec.name, member: name, epoch, freeze, quarantineMs: spec.leaseMs }) };
+    return { member: name, report: await act.inspect({ group: spec.name, member: name, epoch, freeze, quarantineMs: spec.leaseMs, ...(ruleOf === undefined ? {} : { rule: ruleOf(name) }) }) };
   } catch (error) {
     if (isCancellation(error)) throw error;
     const words = silenceOf(error);

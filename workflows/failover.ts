@@ -2,7 +2,7 @@ import { allHandlersFinished, CancellationScope, CancelledFailure, condition, is
 import { mayConfirm, ruleAfterPromotion } from '../src/decide/durability.ts';
 import { elect, recordElection, type Answer, type Election, type ElectionInput } from '../src/decide/election.ts';
 import { restartInstead } from '../src/decide/loss.ts';
-import type { GroupSpec } from '../src/model/group.ts';
+import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import type { Lsn } from '../src/model/lsn.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
 import { ApprovalDesk } from './approval.ts';
@@ -123,7 +123,7 @@ async function hold(input: FailoverInput, trying: Trying, round: number, log: In
   // Where the first round has no answer to give, the old primary's return is the best one (protocol 3.5): from then on it is asked too.
   const names = spec.members.map(({ name }) => name).filter((name) => round > 1 || name !== before.primary);
   const inspected = log.step('inspect');
-  const answers = await askAll({ spec, epoch: trying.epoch, round: String(round), freeze: input.fencedBy === 'lease' ? 'when-quiet' : 'now', names });
+  const answers = await askAll({ spec, epoch: trying.epoch, round: String(round), freeze: input.fencedBy === 'lease' ? 'when-quiet' : 'now', names, ruleOf: (name) => ruleFor(input, name, input.electable) });
   inspected('done', `${answers.filter((answer) => 'report' in answer).length} of ${names.length} answered`);
   const asked: ElectionInput = {
     epoch: trying.epoch,
@@ -155,7 +155,7 @@ function holdElection(asked: ElectionInput, excluded: readonly string[], failed:
 async function act(input: FailoverInput, trying: Trying, election: Extract<Election, { outcome: 'elected' }>, log: IncidentLog): Promise<IncidentOutcome | { refused: string }> {
   const { spec } = input;
   const fit = election.verdicts.filter((verdict) => verdict.fit && verdict.member !== election.member).map((verdict) => verdict.member);
-  const rule = ruleAfterPromotion({ durability: spec.durability, elected: election.member, reachable: mayConfirm({ members: spec.members, following: fit, excluded: input.excluded }), members: spec.members.map(({ name }) => name) });
+  const rule = ruleFor(input, election.member, fit);
   // The others are pointed at the winner while it is being promoted: they meet the new timeline there.
   const telling = tellGroup(spec.name, messages.elected, { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch, inForce: rule, electable: fit }, log);
   const opened = await openOn({ spec, member: election.member, epoch: trying.epoch, proof: input.fencedBy, rule, electable: fit, fromLsn: election.lsn, log });
@@ -173,6 +173,11 @@ async function act(input: FailoverInput, trying: Trying, election: Extract<Elect
   const promotedWord = { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch, timeline, ...(fork === undefined ? {} : { fork }), inForce: rule, electable: fit };
   await Promise.all([tellGroup(spec.name, messages.promoted, promotedWord, log), settleClients({ spec, owner: input.owner, primary: election.member, epoch: trying.epoch, log })]);
   return { outcome: 'done', primary: election.member, epoch: trying.epoch, timeline };
+}
+
+function ruleFor({ spec, excluded }: FailoverInput, elected: string, reachable: readonly string[]): CommitRule {
+  const following = reachable.filter((name) => name !== elected);
+  return ruleAfterPromotion({ durability: spec.durability, elected, reachable: mayConfirm({ members: spec.members, following, excluded }), members: spec.members.map(({ name }) => name) });
 }
 
 /** Whether the old primary's agent is there and its database could be opened again at its own epoch. */

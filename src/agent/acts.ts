@@ -11,6 +11,7 @@ import { pause, type Member } from './member.ts';
 
 const LOOK_PAUSE_MS = 15;
 const ARRIVAL_LIMIT_MS = 2000;
+const CHECKPOINT_AFTER_MS = 300;
 
 /** Reports this member, its place frozen first where that was asked and is right (protocol 2b, 3.2, 3.5). */
 export async function inspect({ member }: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
@@ -18,7 +19,7 @@ export async function inspect({ member }: Hands, ask: InspectAsk, signal: AbortS
     const live = await member.connect(signal);
     const quiet = ask.freeze === 'now' || (await waitUntilQuiet(member, ask.quarantineMs / 2, signal));
     if (quiet && (await live.pulse()).inRecovery) {
-      await member.exclusively(() => member.detach(live, { rule: NO_RULE, leaseMs: ask.quarantineMs }));
+      await member.exclusively(() => member.detach(live, { rule: ask.rule ?? NO_RULE, leaseMs: ask.quarantineMs }));
     }
   }
   return member.report(signal);
@@ -55,7 +56,7 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
   try {
     return await member.exclusively(async () => {
       const live = await member.connect(signal);
-      const before = await live.look();
+      const before = await live.pulse();
       const first = await keeper.first;
       if (!first.armed) throw new UnderstudyError('LeaseLost', `the lease of epoch ${ask.epoch} was not to be had: ${first.why}`, { epoch: ask.epoch });
       if (!before.inRecovery && !again) {
@@ -64,13 +65,12 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
       const settings = { rule: ask.rule, leaseMs: ask.leaseMs };
       const fork = before.inRecovery ? await freezeFrom(member, live, ask.fromLsn, settings) : undefined;
       const waitedMs = ask.proof === 'lease' ? await waitOutQuarantine(member, quarantineMs(ask.leaseMs), signal) : 0;
+      // In step with the database's own work: the role of this epoch then has nearly all of a fresh lease to arrive in.
+      void keeper.renewNow();
       const startedMs = performance.now();
       const { outcome, timeline, lsn } = await live.promote(ask.limitMs);
       const promoteMs = performance.now() - startedMs;
-      // A rewind of the others needs the new timeline in the control file; nobody waits for it here.
-      void live.checkpoint().catch((error: unknown) => member.log.warn({ err: error }, 'checkpoint after promotion failed'));
-      // The role of this epoch has all of a fresh lease to arrive in.
-      await keeper.renewNow();
+      setTimeout(() => void checkpointSoon(member), CHECKPOINT_AFTER_MS);
       return { outcome, timeline, lsn, ...(fork === undefined ? {} : { fork }), quarantineMs: waitedMs, promoteMs, openedAtMs: Date.now() };
     });
   } catch (error) {
@@ -94,9 +94,18 @@ async function freezeFrom(member: Member, live: LiveDatabase, fromLsn: Lsn, sett
     }
     await pause(LOOK_PAUSE_MS);
   }
-  await member.detach(live, settings);
+  if (!member.isFrozenWith(settings)) await member.detach(live, settings);
   const frozen = await live.pulse();
   return { timeline: frozen.timeline, lsn: frozen.flushedLsn };
+}
+
+/** A rewind of the others needs the new timeline in the control file; whoever waits to write does not wait for that. */
+async function checkpointSoon(member: Member): Promise<void> {
+  try {
+    await member.live?.checkpoint();
+  } catch (error) {
+    member.log.warn({ err: error }, 'checkpoint after promotion failed');
+  }
 }
 
 async function waitOutQuarantine(member: Member, quarantine: number, signal: AbortSignal): Promise<number> {

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { DatabaseDriver, LiveDatabase, Settings } from '../database/driver.ts';
 import { leaseFits, marginMs } from '../decide/deadline.ts';
+import { sameRule } from '../decide/durability.ts';
 import { ensureGuard, type GuardClient } from '../guard/client.ts';
 import type { GuardStatus } from '../guard/messages.ts';
 import { UnderstudyError } from '../model/error.ts';
@@ -48,6 +49,7 @@ export class Member {
   #connecting: Promise<LiveDatabase> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #detached = false;
+  #settled: Settings | undefined;
   #slowestStopMs = 0;
 
   private constructor(parts: MemberParts, guard: GuardClient) {
@@ -141,7 +143,7 @@ export class Member {
       if (role.as === 'primary') await this.#guard.start(launch, role.epoch);
       else await this.#guard.start(launch);
     }
-    this.#detached = settings.upstream === undefined;
+    this.#note(settings);
     return this.connect(signal);
   }
 
@@ -157,14 +159,24 @@ export class Member {
   /** Puts settings in force on the running database. */
   async settle(live: LiveDatabase, settings: Settings): Promise<void> {
     await live.settle(settings);
-    this.#detached = settings.upstream === undefined;
+    this.#note(settings);
   }
 
   /** Stops receiving: this member's place is frozen from here on (protocol 3.2). */
   async detach(live: LiveDatabase, settings: Omit<Settings, 'upstream'>): Promise<void> {
     await live.detach({ ...settings, upstream: undefined });
-    this.#detached = true;
+    this.#note({ ...settings, upstream: undefined });
     this.feed.see((await live.pulse()).receiver, bootTimeMs() + BOOT_RESOLUTION_MS);
+  }
+
+  #note(settings: Settings): void {
+    this.#settled = settings;
+    this.#detached = settings.upstream === undefined;
+  }
+
+  /** Whether it was detached with just these settings, and nothing has been settled since. */
+  isFrozenWith({ rule, leaseMs }: Omit<Settings, 'upstream'>): boolean {
+    return this.#detached && this.#settled !== undefined && this.#settled.leaseMs === leaseMs && sameRule(this.#settled.rule, rule);
   }
 
   get detached(): boolean {

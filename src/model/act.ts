@@ -38,6 +38,8 @@ export interface InspectAsk extends MemberAsk {
    */
   readonly freeze: 'no' | 'now' | 'when-quiet';
   readonly quarantineMs: number;
+  /** What would be in force if this member were opened next: put there with the freeze, so that a promotion need not wait for it. */
+  readonly rule?: CommitRule;
 }
 
 /** Proofs of protocol 2: the agent said so, the lease ran out (quarantine needed), a person vouches. */
