@@ -141,7 +141,11 @@ export class Member {
       const launch = await this.driver.launch(role.as, settings);
       // A primary starts only while its guard holds the lease of its epoch: it may have run out while the start was prepared (I1).
       if (role.as === 'primary') await this.#guard.start(launch, role.epoch);
-      else await this.#guard.start(launch);
+      else {
+        // Nothing runs, so this only ends the lease of a primary that crashed: at its deadline the guard would stop the standby for it.
+        await this.#guard.fence('immediate', 0, 'a standby holds no lease');
+        await this.#guard.start(launch);
+      }
     }
     this.#note(settings);
     return this.connect(signal);
