@@ -27,6 +27,7 @@ export interface FailoverInput {
   readonly electable: readonly string[];
   readonly excluded: readonly string[];
   readonly restartsTried: number;
+  readonly systemId?: string;
   /** Where the old primary's timeline began: a standby that had not yet followed onto it is behind, not astray. */
   readonly fork?: { readonly timeline: number; readonly lsn: Lsn };
   readonly target?: string;
@@ -133,6 +134,7 @@ async function hold(input: FailoverInput, trying: Trying, round: number, log: In
     answers,
     excluded: [...input.excluded, ...trying.failed],
     electable: input.electable,
+    ...(input.systemId === undefined ? {} : { systemId: input.systemId }),
     ...(input.target === undefined ? {} : { target: input.target }),
     ...(input.acceptLoss === undefined ? {} : { acceptLoss: input.acceptLoss }),
   };

@@ -137,7 +137,10 @@ export class GroupKeeper {
     else view.words = word.words;
     if (word.following !== undefined) view.following = word.following;
     if (word.role === 'standby' && word.phase === 'following') this.#standbyFailures.delete(word.member);
-    if (word.member === state.primary && word.phase === 'open') this.#heedOpen(view);
+    if (word.member === state.primary && word.phase === 'open') {
+      state.systemId ??= word.systemId;
+      this.#heedOpen(view);
+    }
     this.wake();
   }
 
@@ -246,6 +249,7 @@ export class GroupKeeper {
       electable: state.electable,
       others: this.#others(primary),
       found: state.founding,
+      ...this.#system,
       hungAfterMs: spec.policy.hungAfterMs,
       stopWithinMs: spec.policy.stopWithinMs,
     };
@@ -272,8 +276,13 @@ export class GroupKeeper {
       leaseMs: spec.leaseMs,
       upstream: { member: upstream.name, host: upstream.host, port: upstream.port },
       others: this.#others(name),
+      ...this.#system,
       stopWithinMs: spec.policy.stopWithinMs,
     });
+  }
+
+  get #system(): { systemId?: string } {
+    return this.state.systemId === undefined ? {} : { systemId: this.state.systemId };
   }
 
   #others(name: string): string[] {
@@ -286,6 +295,8 @@ export class GroupKeeper {
   }
 
   #heedEnd(ended: Ended): void {
+    // Another run of this group has shown it to that member: the next incident goes above it, and takes the member along.
+    this.state.highestEpoch = Math.max(this.state.highestEpoch, ended.seenEpoch ?? 0);
     const view = this.state.members[ended.member];
     if (view !== undefined) {
       view.lastEnd = 'words' in ended.end ? `${ended.end.end}: ${ended.end.words}` : ended.end.end;
@@ -322,7 +333,7 @@ export class GroupKeeper {
     const taken = end.end !== 'taken-back' && !(end.end === 'timed-out' && end.kind === 'not-taken-up');
     if (after !== undefined) {
       state.after = undefined;
-      this.#beginFailover(taken ? { cause: after.loss.cause, fencedBy: end.end === 'fenced' ? 'agent' : 'lease', ...this.#lastAfter(end) } : after.loss, after.ask);
+      this.#beginFailover(taken ? { cause: after.loss.cause, fencedBy: end.end === 'fenced' ? 'agent' : 'lease', endedAtMs: Date.now(), ...this.#lastAfter(end) } : after.loss, after.ask);
       return;
     }
     if (end.end === 'taken-back') return;
@@ -421,6 +432,7 @@ export class GroupKeeper {
       fencedBy: ask?.fencedByHand === true ? ('person' as const) : loss.fencedBy,
       restartsTried: state.restartsTried,
       ...(state.fork === undefined ? {} : { fork: state.fork }),
+      ...this.#system,
       ...(ask?.to === undefined ? {} : { target: ask.to }),
       ...(ask?.acceptLoss === true ? { acceptLoss: { by: ask.by, reason: ask.reason } } : {}),
     };
@@ -458,8 +470,9 @@ export class GroupKeeper {
   }
 
   /** Another configuration, checked by the validator: nothing is restarted or demoted for it. */
-  change({ spec, by }: ChangeWord): string {
+  change({ spec, specHash, by }: ChangeWord): string {
     const { state } = this;
+    if (specHash !== undefined) state.specHash = specHash;
     const plan = planSpecChange(state.spec, spec, this.status);
     for (const { name } of state.spec.members) {
       if (spec.members.some((member) => member.name === name)) continue;
@@ -510,7 +523,7 @@ export class GroupKeeper {
       epoch,
       cause: loss.cause,
       actor,
-      before: { primary: state.primary ?? '', epoch: state.epoch, rule: state.recorded, ...(loss.last === undefined ? {} : { last: loss.last }) },
+      before: { primary: state.primary ?? '', epoch: state.epoch, rule: state.recorded, ...(loss.last === undefined ? {} : { last: loss.last }), ...(loss.endedAtMs === undefined ? {} : { endedAtMs: loss.endedAtMs }) },
       electable: state.electable,
       excluded: Object.keys(state.excluded),
       attributes: state.attributes,

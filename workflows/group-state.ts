@@ -19,6 +19,8 @@ export interface GroupState {
   /** The highest epoch that any incident may have shown to a member. */
   highestEpoch: number;
   primary: string | null;
+  /** The database system of the group, once a primary of it has been open: a member that holds another is none of ours. */
+  systemId: string | undefined;
   /** The first primary has still to make the database: however often its role is lost on the way, it is told so again. */
   founding: boolean;
   /** Where the primary's timeline began: its parent, and the place. */
@@ -59,6 +61,8 @@ export interface Loss {
   readonly cause: Cause;
   readonly fencedBy: 'agent' | 'lease' | 'person';
   readonly last?: LastKnown;
+  /** When the primary's role ended, where that was later than the cause was known. */
+  readonly endedAtMs?: number;
 }
 
 export interface Held {
@@ -91,6 +95,7 @@ export function beginState(input: { spec: GroupSpec; specHash: string; owner: st
     epoch: 0,
     highestEpoch: 0,
     primary: null,
+    systemId: undefined,
     founding: false,
     fork: undefined,
     recorded: NO_RULE,

@@ -8,9 +8,22 @@ import { role } from './acts.ts';
 const STANDBY_SILENT_AFTER_LEASES = 4;
 const STANDBY_SILENT_AT_LEAST_MS = 5000;
 
-export type Ended =
-  | { readonly kind: 'primary'; readonly member: string; readonly end: RoleEnd | { readonly end: 'taken-back' } }
-  | { readonly kind: 'standby'; readonly member: string; readonly end: StandbyEnd | { readonly end: 'silent' | 'refused'; readonly words: string } };
+export type Ended = PrimaryEnded | StandbyEnded;
+
+interface PrimaryEnded {
+  readonly kind: 'primary';
+  readonly member: string;
+  readonly end: RoleEnd | { readonly end: 'taken-back' };
+  readonly seenEpoch?: number;
+}
+
+interface StandbyEnded {
+  readonly kind: 'standby';
+  readonly member: string;
+  readonly end: StandbyEnd | { readonly end: 'silent' | 'refused'; readonly words: string };
+  /** The epoch for which the member refused this one. */
+  readonly seenEpoch?: number;
+}
 
 interface OpenRole {
   readonly kind: 'primary' | 'standby';
@@ -39,7 +52,7 @@ export class RoleBook {
       heartbeatMs: order.leaseMs,
       takeUpWithinMs,
     });
-    this.#hold(order.member, 'primary', async () => ({ kind: 'primary', member: order.member, end: await roleEnd(act.primary(order)) }));
+    this.#hold(order.member, 'primary', async () => ({ kind: 'primary', member: order.member, ...(await roleEnd(act.primary(order))) }));
   }
 
   standby(spec: GroupSpec, order: StandbyRole): void {
@@ -50,7 +63,7 @@ export class RoleBook {
       // A member that is away finds its role waiting when it comes back.
       takeUpWithinMs: undefined,
     });
-    this.#hold(order.member, 'standby', async () => ({ kind: 'standby', member: order.member, end: await standbyEnd(act.standby(order)) }));
+    this.#hold(order.member, 'standby', async () => ({ kind: 'standby', member: order.member, ...(await standbyEnd(act.standby(order))) }));
   }
 
   /** Asks for a role back: its agent lets go (a primary is fenced first), and the end is heard like any other. */
@@ -83,30 +96,37 @@ export class RoleBook {
   }
 }
 
-async function roleEnd(running: Promise<RoleEnd>): Promise<RoleEnd | { end: 'taken-back' }> {
+async function roleEnd(running: Promise<RoleEnd>): Promise<Pick<PrimaryEnded, 'end' | 'seenEpoch'>> {
   try {
-    return await running;
+    return { end: await running };
   } catch (error) {
-    if (isCancellation(error)) return { end: 'taken-back' };
+    if (isCancellation(error)) return { end: { end: 'taken-back' } };
     if (!(error instanceof ActivityFailure)) throw error;
     const { cause } = error;
     if (cause instanceof TimeoutFailure) {
-      if (cause.timeoutType === 'SCHEDULE_TO_START') return { end: 'timed-out', kind: 'not-taken-up' };
+      if (cause.timeoutType === 'SCHEDULE_TO_START') return { end: { end: 'timed-out', kind: 'not-taken-up' } };
       const last = cause.lastHeartbeatDetails as Heartbeat | undefined;
-      return { end: 'timed-out', kind: 'heartbeat', ...(last === undefined ? {} : { last }) };
+      return { end: { end: 'timed-out', kind: 'heartbeat', ...(last === undefined ? {} : { last }) } };
     }
-    if (cause instanceof ApplicationFailure) return { end: 'failed', code: cause.type ?? 'Unexpected', words: cause.message };
-    return { end: 'failed', code: 'Unexpected', words: error.message };
+    if (cause instanceof ApplicationFailure) return { end: { end: 'failed', code: cause.type ?? 'Unexpected', words: cause.message }, ...seenBy(cause) };
+    return { end: { end: 'failed', code: 'Unexpected', words: error.message } };
   }
 }
 
-async function standbyEnd(running: Promise<StandbyEnd>): Promise<StandbyEnd | { end: 'silent' | 'refused'; words: string }> {
+async function standbyEnd(running: Promise<StandbyEnd>): Promise<Pick<StandbyEnded, 'end' | 'seenEpoch'>> {
   try {
-    return await running;
+    return { end: await running };
   } catch (error) {
-    if (isCancellation(error)) return { end: 'superseded', words: 'taken back before it was taken up' };
+    if (isCancellation(error)) return { end: { end: 'superseded', words: 'taken back before it was taken up' } };
     if (!(error instanceof ActivityFailure)) throw error;
-    if (error.cause instanceof TimeoutFailure) return { end: 'silent', words: 'no heartbeat: its node, its network or its agent is gone' };
-    return { end: 'refused', words: error.cause?.message ?? error.message };
+    const { cause } = error;
+    if (cause instanceof TimeoutFailure) return { end: { end: 'silent', words: 'no heartbeat: its node, its network or its agent is gone' } };
+    return { end: { end: 'refused', words: cause?.message ?? error.message }, ...(cause instanceof ApplicationFailure ? seenBy(cause) : {}) };
   }
+}
+
+function seenBy({ type, details }: ApplicationFailure): { seenEpoch?: number } {
+  const [evidence] = details ?? [];
+  const highest: unknown = typeof evidence === 'object' && evidence !== null && 'highest' in evidence ? evidence.highest : undefined;
+  return type === 'EpochStale' && typeof highest === 'number' ? { seenEpoch: highest } : {};
 }
