@@ -2,7 +2,7 @@ import { condition, log, ParentClosePolicy, startChild, workflowInfo } from '@te
 import type { Answer } from '../src/decide/election.ts';
 import { weakest } from '../src/decide/durability.ts';
 import type { Founding } from '../src/decide/founding.ts';
-import { DAY_MS, decideHold } from '../src/decide/hold.ts';
+import { DAY_MS, decideHold, type Hold } from '../src/decide/hold.ts';
 import { decideLoss, type RoleEnd } from '../src/decide/loss.ts';
 import { planSpecChange } from '../src/decide/spec-change.ts';
 import type { FailoverAsk, SwitchoverAsk } from '../src/decide/operator.ts';
@@ -161,8 +161,10 @@ export class GroupKeeper {
   hearElected(word: ElectedWord): void {
     const { state } = this;
     const { member, epoch } = word;
-    this.#elected = word;
     state.highestEpoch = Math.max(state.highestEpoch, epoch);
+    // One that an earlier life of this group began may still be at work: whom it promotes is heard, but nobody is moved on its mere intention.
+    if (decidingIncident(state)?.id !== word.incident) return;
+    this.#elected = word;
     this.#inbox.push(() => {
       // It is promoted by its incident: whatever becomes of the role that it lets go of is no news.
       this.#roles.forget(member);
@@ -403,16 +405,7 @@ export class GroupKeeper {
     state.due = {};
     state.after = undefined;
     if (ask === undefined && !continuing) {
-      const hold = decideHold({
-        nowMs: Date.now(),
-        policy: state.spec.policy,
-        ...(state.lastFailoverAtMs === undefined ? {} : { lastFailoverAtMs: state.lastFailoverAtMs }),
-        failoversAtMs: state.failoversAtMs,
-        ...(state.paused === undefined ? {} : { paused: state.paused }),
-        override: state.override,
-        incidentOpen: false,
-        group: state.spec.name,
-      });
+      const hold = this.#holdNow();
       if (hold.held) {
         log.warn('a failover is held back', { group: state.spec.name, rule: hold.rule, words: hold.words });
         state.held = { rule: hold.rule, words: hold.words, override: hold.override, loss, ...(hold.untilMs === undefined ? {} : { untilMs: hold.untilMs }) };
@@ -437,6 +430,20 @@ export class GroupKeeper {
       ...(ask?.acceptLoss === true ? { acceptLoss: { by: ask.by, reason: ask.reason } } : {}),
     };
     void this.#follow(id, startChild(failover, { ...this.#childOptions(id, `failover of ${state.spec.name}: ${loss.cause.words}`), args: [input] }));
+  }
+
+  #holdNow(): Hold {
+    const { state } = this;
+    return decideHold({
+      nowMs: Date.now(),
+      policy: state.spec.policy,
+      ...(state.lastFailoverAtMs === undefined ? {} : { lastFailoverAtMs: state.lastFailoverAtMs }),
+      failoversAtMs: state.failoversAtMs,
+      ...(state.paused === undefined ? {} : { paused: state.paused }),
+      override: state.override,
+      incidentOpen: false,
+      group: state.spec.name,
+    });
   }
 
   beginSwitchover(ask: SwitchoverAsk): string {
@@ -487,8 +494,9 @@ export class GroupKeeper {
       if (state.primary !== null && state.primary !== name) this.#offerStandby(name, state.primary, state.epoch);
     }
     // What stopped the group may be what was put right.
-    if (plan.length > 0) state.stopped = undefined;
-    if (plan.some(({ effect }) => effect === 'reassign-roles') && state.epoch > 0) this.takeUpAgain();
+    const anew = plan.some(({ effect }) => effect === 'reassign-roles') || (state.stopped !== undefined && plan.length > 0);
+    if (anew) state.stopped = undefined;
+    if (anew && state.epoch > 0) this.takeUpAgain();
     if (plan.some(({ effect }) => effect === 'publish')) state.publishing = true;
     log.info('configuration changed', { by, changes: plan.map(({ change }) => change) });
     return plan.length === 0 ? 'nothing to change' : plan.map(({ change, from, to }) => `${change}: ${from} -> ${to}`).join('; ');
@@ -652,7 +660,7 @@ export class GroupKeeper {
     }
     if (isDue(state.due.restart)) {
       delete state.due.restart;
-      if (!primaryOpen(state) && state.lastLoss !== undefined && state.electable.length > 0) this.#takeAway(state.lastLoss);
+      if (!primaryOpen(state) && state.lastLoss !== undefined && state.electable.length > 0) this.#giveUpStarting(state.lastLoss);
     }
     if (isDue(state.due.retry)) {
       delete state.due.retry;
@@ -669,6 +677,15 @@ export class GroupKeeper {
     function isDue(dueMs: number | undefined): boolean {
       return dueMs !== undefined && dueMs <= now;
     }
+  }
+
+  /** The start in place takes too long. Where nobody may be promoted without a person or a pause, it is all that there is: it is let go on. */
+  #giveUpStarting(loss: Loss): void {
+    const { due, spec } = this.state;
+    const hold = this.#holdNow();
+    if (hold.held) {
+      if (hold.untilMs !== undefined) due.restart = hold.untilMs;
+    } else if (spec.policy.mode === 'automatic' && spec.policy.approval === 'none') this.#takeAway(loss);
   }
 
   #relaxAtMs(): number | undefined {

@@ -108,11 +108,20 @@ export class Agent {
     const context = { task, queue: this.#queue, tell: (workflowId: string, news: MemberNews) => this.#news.tell(workflowId, news) };
     const holder = role.kind === 'primary' ? new PrimaryHolder(this.#member, role.order, context) : new StandbyHolder(this.#member, role.order, context);
     this.#holder = holder;
-    void holder.ended.then(async (end) => {
-      this.#log.info({ role: role.kind, epoch: role.order.epoch, end }, 'role ended');
+    const over = (words: object): void => {
+      this.#log.info({ role: role.kind, epoch: role.order.epoch, ...words }, 'role ended');
       if (this.#holder === holder) this.#holder = undefined;
-      await this.#queue.complete(task.token, end);
-    });
+    };
+    void holder.ended.then(
+      (end) => {
+        over({ end });
+        return this.#queue.complete(task.token, end);
+      },
+      (error: unknown) => {
+        over({ err: error });
+        return this.#queue.fail(task.token, error);
+      },
+    );
   }
 
   #act(task: Task): Promise<unknown> {

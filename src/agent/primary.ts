@@ -29,8 +29,10 @@ export class PrimaryHolder implements RoleHolder {
   #phase: RolePhase = 'starting';
   #pulse: Pulse | undefined;
   #rule: CommitRule;
+  #systemId: string | undefined;
   #told = '';
   #finish: (end: PrimaryEnd | undefined) => void = () => {};
+  #fail: (error: UnderstudyError) => void = () => {};
   #finishing = false;
   #gone = false;
   #running: Promise<void>;
@@ -43,8 +45,9 @@ export class PrimaryHolder implements RoleHolder {
     const { state } = member.state;
     // What this member itself has put in force at this epoch outranks an order that was written earlier.
     this.#rule = state.highestEpoch === order.epoch && state.rule !== undefined ? state.rule : order.rule;
-    this.ended = new Promise((resolve) => {
+    this.ended = new Promise((resolve, reject) => {
       this.#finish = resolve;
+      this.#fail = reject;
     });
     this.#keeper = new LeaseKeeper(
       context.queue,
@@ -102,7 +105,8 @@ export class PrimaryHolder implements RoleHolder {
     } catch (error) {
       if (this.#finishing) return;
       if (!(error instanceof UnderstudyError)) throw error;
-      await this.#fence('not-started', error.message);
+      if (error.code === 'ForeignDatabase') this.#refuse(error);
+      else await this.#fence('not-started', error.message);
     } finally {
       unlisten();
     }
@@ -120,6 +124,7 @@ export class PrimaryHolder implements RoleHolder {
         } else if (footprint.standby) {
           throw new UnderstudyError('NotInRecovery', `${spec.name} is a standby's copy and was not promoted: it is not opened as primary`, { footprint });
         }
+        this.#refuseForeign(footprint.state === 'data' ? footprint.systemId : undefined);
         await driver.adopt(this.#settings());
       }
       const live = await this.#member.start({ as: 'primary', epoch: this.epoch }, this.#settings(), signal);
@@ -127,12 +132,25 @@ export class PrimaryHolder implements RoleHolder {
       if (state.inRecovery) {
         throw new UnderstudyError('NotInRecovery', `${spec.name} is in recovery: a primary's role came without a promotion`, { timeline: state.timeline });
       }
+      this.#refuseForeign(state.systemId);
+      this.#systemId = state.systemId;
       await this.#member.settle(live, this.#settings());
       await live.ensureAccounts();
       await live.slots(this.#order.others);
       this.#phase = 'open';
       return live;
     });
+  }
+
+  /** Another system under this member's name is another agent, or another directory: nothing of it is opened. */
+  #refuseForeign(systemId: string | undefined): void {
+    const expected = this.#order.systemId;
+    if (expected === undefined || systemId === undefined || systemId === expected) return;
+    throw new UnderstudyError(
+      'ForeignDatabase',
+      `${this.#member.spec.name} holds the database system ${systemId}, and the group's is ${expected}. Look whether two agents run under this name, or whether the data directory is the right one`,
+      { found: systemId, expected },
+    );
   }
 
   #settings(): Settings {
@@ -221,6 +239,14 @@ export class PrimaryHolder implements RoleHolder {
     }
   }
 
+  /** The role is none of this member's to hold: its activity fails, and a person is called. */
+  #refuse(error: UnderstudyError): void {
+    this.#finishing = true;
+    this.#keeper.stop(error.message);
+    this.#stop.abort();
+    this.#fail(error);
+  }
+
   /** Stops the database, then ends the role: in this order, so that the end is a proof. */
   async #fence(cause: FenceCause, words: string): Promise<void> {
     if (this.#asked !== undefined) return;
@@ -260,7 +286,7 @@ export class PrimaryHolder implements RoleHolder {
     if (told === this.#told) return;
     this.#told = told;
     const { group, member, epoch, turn } = this.#order;
-    const timeline = this.#pulse === undefined ? {} : { timeline: this.#pulse.timeline };
+    const timeline = { ...(this.#pulse === undefined ? {} : { timeline: this.#pulse.timeline }), ...(this.#systemId === undefined ? {} : { systemId: this.#systemId }) };
     this.#context.tell(this.#context.task.workflowId, { group, member, epoch, turn, role: 'primary', phase: this.#phase, following, ...timeline, atMs: Date.now() });
   }
 

@@ -112,6 +112,8 @@ export interface MemberNews extends MemberAsk {
   readonly following?: readonly string[];
   readonly upstream?: Upstream;
   readonly timeline?: number;
+  /** A primary's, once it is open. */
+  readonly systemId?: string;
   readonly words?: string;
   readonly atMs: number;
 }

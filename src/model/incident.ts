@@ -12,7 +12,7 @@ export interface Incident {
   readonly epoch: number;
   readonly cause: Cause;
   readonly actor: Actor;
-  readonly before: { readonly primary: string; readonly epoch: number; readonly rule: CommitRule; readonly last?: LastKnown };
+  readonly before: { readonly primary: string; readonly epoch: number; readonly rule: CommitRule; readonly last?: LastKnown; /** When its role ended, where that was not when the cause was known. */ readonly endedAtMs?: number };
   /** What was seen, by whom, in order. */
   readonly evidence: readonly Evidence[];
   /** Each candidate's verdict, of every election that was held, the last one last. */

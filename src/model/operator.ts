@@ -8,6 +8,8 @@ export interface Signed {
 
 export interface ChangeWord extends Signed {
   readonly spec: GroupSpec;
+  /** Tells this configuration from others, as the status shows it. */
+  readonly specHash?: string;
 }
 
 /** The incident that an operator's word has begun. */

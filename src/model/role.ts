@@ -18,6 +18,8 @@ export interface PrimaryRole {
   readonly others: readonly string[];
   /** Make a new database where the directory is empty. Only the first primary of a group is told so. */
   readonly found: boolean;
+  /** The group's database system, where it is known: a directory that holds another is refused. */
+  readonly systemId?: string;
   readonly hungAfterMs: number;
   readonly stopWithinMs: number;
 }
@@ -29,6 +31,7 @@ export interface StandbyRole {
   readonly turn: number;
   readonly leaseMs: number;
   readonly upstream: Upstream;
+  readonly systemId?: string;
   readonly others: readonly string[];
   readonly stopWithinMs: number;
 }
