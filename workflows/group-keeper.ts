@@ -182,7 +182,7 @@ export class GroupKeeper {
   hearRefused({ member, epoch }: { member: string; epoch: number }): void {
     this.#inbox.push(() => {
       const { state } = this;
-      if (epoch > state.epoch && member !== state.primary) this.#offerStandby(member, state.primary ?? member, epoch);
+      if (decidingIncident(state) !== undefined && epoch > state.epoch && member !== state.primary) this.#offerStandby(member, state.primary ?? member, epoch);
     });
   }
 

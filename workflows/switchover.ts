@@ -2,7 +2,7 @@ import { allHandlersFinished, CancellationScope, condition, isCancellation, setH
 import { mayConfirm, ruleAfterPromotion } from '../src/decide/durability.ts';
 import { decideReadiness, type Readiness } from '../src/decide/readiness.ts';
 import type { SteppedDown } from '../src/model/act.ts';
-import type { GroupSpec } from '../src/model/group.ts';
+import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
 import { member } from './acts.ts';
 import { askAll, silenceOf } from './ask.ts';
@@ -63,7 +63,9 @@ async function swap(input: SwitchoverInput, log: IncidentLog, back: WaysBack): P
   const readiness = await check(input, log);
   if (!readiness.ready) return { outcome: 'refused', words: readiness.words };
   const { target } = readiness;
-  await checkpointBoth(input, target, log);
+  const fit = readiness.verdicts.filter((verdict) => verdict.fit && verdict.member !== target).map((verdict) => verdict.member);
+  const rule = ruleAfterPromotion({ durability: spec.durability, elected: target, reachable: mayConfirm({ members: spec.members, following: fit, excluded: input.excluded }), members: spec.members.map(({ name }) => name) });
+  await checkpointBoth(input, target, rule, log);
 
   // Act: the way back is registered before the write that it takes back (I6).
   back.register((words) => {
@@ -76,8 +78,6 @@ async function swap(input: SwitchoverInput, log: IncidentLog, back: WaysBack): P
   if (!stopped.clean || stopped.lsn === undefined) {
     return giveBack(back, `${before.primary} had to be stopped at once after ${spec.policy.stopWithinMs} ms, so that the end of its log is not known to be on ${target}`);
   }
-  const fit = readiness.verdicts.filter((verdict) => verdict.fit && verdict.member !== target).map((verdict) => verdict.member);
-  const rule = ruleAfterPromotion({ durability: spec.durability, elected: target, reachable: mayConfirm({ members: spec.members, following: fit, excluded: input.excluded }), members: spec.members.map(({ name }) => name) });
   const telling = tellGroup(spec.name, messages.elected, { incident: workflowInfo().workflowId, member: target, epoch, inForce: rule, electable: fit }, log);
   const opened = await openOn({ spec, member: target, epoch, proof: 'agent', rule, electable: fit, fromLsn: stopped.lsn, log });
   await telling;
@@ -122,7 +122,7 @@ async function check(input: SwitchoverInput, log: IncidentLog): Promise<Readines
 }
 
 /** A checkpoint before the stop makes the stop short; one that fails only makes it longer. */
-async function checkpointBoth({ spec, before }: SwitchoverInput, target: string, log: IncidentLog): Promise<void> {
+async function checkpointBoth({ spec, before }: SwitchoverInput, target: string, rule: CommitRule, log: IncidentLog): Promise<void> {
   const end = log.step('checkpoint');
   const results = await Promise.allSettled(
     [before.primary, target].map((name) =>
@@ -130,6 +130,7 @@ async function checkpointBoth({ spec, before }: SwitchoverInput, target: string,
         group: spec.name,
         member: name,
         epoch: before.epoch,
+        ...(name === target ? { rule } : {}),
       }),
     ),
   );

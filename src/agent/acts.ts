@@ -1,6 +1,6 @@
 import type { LiveDatabase, Settings } from '../database/driver.ts';
 import { quarantineMs } from '../decide/deadline.ts';
-import type { Governed, GovernAsk, InspectAsk, MemberAsk, Promoted, PromoteAsk, SteppedDown, StepDownAsk } from '../model/act.ts';
+import type { CheckpointAsk, Governed, GovernAsk, InspectAsk, MemberAsk, Promoted, PromoteAsk, SteppedDown, StepDownAsk } from '../model/act.ts';
 import { UnderstudyError } from '../model/error.ts';
 import { NO_RULE } from '../model/group.ts';
 import { beyond, compareLsn, type Lsn } from '../model/lsn.ts';
@@ -63,7 +63,7 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
         throw new UnderstudyError('NotInRecovery', `${member.spec.name} is out of recovery already, and not by epoch ${ask.epoch}`, { timeline: before.timeline });
       }
       const settings = { rule: ask.rule, leaseMs: ask.leaseMs };
-      const fork = before.inRecovery ? await freezeFrom(member, live, ask.fromLsn, settings) : undefined;
+      const fork = before.inRecovery ? await freezeFrom(member, live, ask, settings) : undefined;
       const waitedMs = ask.proof === 'lease' ? await waitOutQuarantine(member, quarantineMs(ask.leaseMs), signal) : 0;
       // In step with the database's own work: the role of this epoch then has nearly all of a fresh lease to arrive in.
       void keeper.renewNow();
@@ -85,7 +85,7 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
 }
 
 /** Detaches once everything that was counted on is here: after a planned stop the last of it may still be on its way. */
-async function freezeFrom(member: Member, live: LiveDatabase, fromLsn: Lsn, settings: Omit<Settings, 'upstream'>): Promise<{ timeline: number; lsn: Lsn }> {
+async function freezeFrom(member: Member, live: LiveDatabase, { fromLsn, proof }: PromoteAsk, settings: Omit<Settings, 'upstream'>): Promise<{ timeline: number; lsn: Lsn }> {
   for (const until = performance.now() + ARRIVAL_LIMIT_MS; ; ) {
     const { flushedLsn } = await live.pulse();
     if (compareLsn(flushedLsn, fromLsn) >= 0) break;
@@ -94,7 +94,8 @@ async function freezeFrom(member: Member, live: LiveDatabase, fromLsn: Lsn, sett
     }
     await pause(LOOK_PAUSE_MS);
   }
-  if (!member.isFrozenWith(settings)) await member.detach(live, settings);
+  // A primary that said itself that it has stopped sends nothing any more: what is settled already need not be waited for.
+  if (!member.isReadyWith(settings, proof === 'agent')) await member.detach(live, settings);
   const frozen = await live.pulse();
   return { timeline: frozen.timeline, lsn: frozen.flushedLsn };
 }
@@ -167,9 +168,12 @@ export async function govern(hands: Hands, ask: GovernAsk, signal: AbortSignal):
   }
 }
 
-export async function checkpoint({ member }: Hands, _ask: MemberAsk, signal: AbortSignal): Promise<{ tookMs: number }> {
+export async function checkpoint({ member }: Hands, ask: CheckpointAsk, signal: AbortSignal): Promise<{ tookMs: number }> {
   const startedMs = performance.now();
-  await (await member.connect(signal)).checkpoint();
+  const live = await member.connect(signal);
+  const { rule } = ask;
+  if (rule !== undefined) await member.exclusively(() => member.settleRule(live, rule));
+  await live.checkpoint();
   return { tookMs: performance.now() - startedMs };
 }
 

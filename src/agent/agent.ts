@@ -1,6 +1,6 @@
 import type { Client, Connection } from '@temporalio/client';
 import type { Logger } from 'pino';
-import type { InspectAsk, GovernAsk, MemberAsk, MemberNews, PromoteAsk, StepDownAsk } from '../model/act.ts';
+import type { CheckpointAsk, InspectAsk, GovernAsk, MemberAsk, MemberNews, PromoteAsk, StepDownAsk } from '../model/act.ts';
 import { UnderstudyError } from '../model/error.ts';
 import { memberQueue } from '../model/name.ts';
 import type { PrimaryRole, RolePhase, StandbyRole } from '../model/role.ts';
@@ -137,7 +137,7 @@ export class Agent {
       case 'govern':
         return govern(hands, task.input as GovernAsk, signal);
       case 'checkpoint':
-        return checkpoint(hands, task.input as MemberAsk, signal);
+        return checkpoint(hands, task.input as CheckpointAsk, signal);
       case 'firstWrite':
         return firstWrite(hands, task.input as MemberAsk & { limitMs: number }, signal);
       default:

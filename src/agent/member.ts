@@ -5,7 +5,7 @@ import { sameRule } from '../decide/durability.ts';
 import { ensureGuard, type GuardClient } from '../guard/client.ts';
 import type { GuardStatus } from '../guard/messages.ts';
 import { UnderstudyError } from '../model/error.ts';
-import type { MemberSpec } from '../model/group.ts';
+import type { CommitRule, MemberSpec } from '../model/group.ts';
 import type { MemberReport } from '../model/member.ts';
 import { BOOT_RESOLUTION_MS, bootTimeMs } from '../runtime/clock.ts';
 import { Feed } from './feed.ts';
@@ -178,9 +178,14 @@ export class Member {
     this.#detached = settings.upstream === undefined;
   }
 
-  /** Whether it was detached with just these settings, and nothing has been settled since. */
-  isFrozenWith({ rule, leaseMs }: Omit<Settings, 'upstream'>): boolean {
-    return this.#detached && this.#settled !== undefined && this.#settled.leaseMs === leaseMs && sameRule(this.#settled.rule, rule);
+  /** Puts another commit rule in force, and leaves the rest as it was settled last. */
+  async settleRule(live: LiveDatabase, rule: CommitRule): Promise<void> {
+    if (this.#settled !== undefined) await this.settle(live, { ...this.#settled, rule });
+  }
+
+  /** Whether just these settings were the last that were settled, and nothing is received, or `unfed`: nobody sends. */
+  isReadyWith({ rule, leaseMs }: Omit<Settings, 'upstream'>, unfed: boolean): boolean {
+    return (this.#detached || unfed) && this.#settled !== undefined && this.#settled.leaseMs === leaseMs && sameRule(this.#settled.rule, rule);
   }
 
   get detached(): boolean {

@@ -20,7 +20,7 @@ export interface MemberActs {
   stepDown(ask: StepDownAsk): Promise<SteppedDown>;
   /** Puts a commit rule and the set of electable members in force on this primary, and reads it back. */
   govern(ask: GovernAsk): Promise<Governed>;
-  checkpoint(ask: MemberAsk): Promise<{ tookMs: number }>;
+  checkpoint(ask: CheckpointAsk): Promise<{ tookMs: number }>;
   /** One write that waits for whatever the commit rule waits for: the group takes writes again. */
   firstWrite(ask: MemberAsk & { readonly limitMs: number }): Promise<{ lsn: Lsn; tookMs: number }>;
 }
@@ -39,6 +39,11 @@ export interface InspectAsk extends MemberAsk {
   readonly freeze: 'no' | 'now' | 'when-quiet';
   readonly quarantineMs: number;
   /** What would be in force if this member were opened next: put there with the freeze, so that a promotion need not wait for it. */
+  readonly rule?: CommitRule;
+}
+
+export interface CheckpointAsk extends MemberAsk {
+  /** For a member that is about to be opened: what will be in force then is put there now, while nobody waits. */
   readonly rule?: CommitRule;
 }
 
