@@ -53,7 +53,7 @@ async function hands(more: { pulse?: Partial<Pulse>; running?: boolean; fedAgoMs
     fedAgoMs: more.fedAgoMs ?? (() => 60_000),
     detach: (_live: LiveDatabase, settings: Partial<Settings>) => note('detach', settings),
     settle: (_live: LiveDatabase, settings: Partial<Settings>) => note('settle', settings),
-    isFrozenWith: () => false,
+    isReadyWith: () => false,
     stop: (mode: string) => note(`stop ${mode}`, {}),
     report: () => Promise.resolve({ member: 'pg-b' } as MemberReport),
     driver: { footprint: () => Promise.resolve({ state: 'data', systemId: '42', version: '15', timeline: 1, checkpointLsn: '0/5000028', cleanShutdown: true, standby: false }) },
