@@ -29,6 +29,8 @@ export class FakeMember {
   /** The highest epoch seen: on the disk of the real one, so that it survives every death. */
   epoch = 0;
   alive = false;
+  /** What its database waits for before it opens: a long recovery. */
+  recovery: Promise<void> | undefined;
   readonly #world: World;
   readonly #scripts = new Map<Act, Script[]>();
   readonly #always = new Map<Act, Script>();
@@ -188,13 +190,15 @@ export class FakeMember {
     const first = await this.#beat(held);
     if (this.#held !== held || first === 'gone') return undefined;
     this.look();
-    if (role.kind === 'primary') this.#open(held, role.order);
-    else this.#follow(role.order);
+    if (role.kind === 'standby') this.#follow(role.order);
+    else void this.#open(held, role.order);
     return undefined;
   }
 
-  #open(held: Held, order: PrimaryRole): void {
+  async #open(held: Held, order: PrimaryRole): Promise<void> {
     const { database } = this;
+    await this.recovery;
+    if (this.#held !== held) return;
     if (database.directory === 'empty' && order.found) database.directory = 'data';
     if (database.directory === 'empty' || database.standby) {
       this.end({ end: 'fenced', cause: 'not-started', words: `${this.name} holds no database that could be opened` });

@@ -92,6 +92,26 @@ describe('what holds a failover back', () => {
     expect(status.paused).toBeUndefined();
   });
 
+  scene('a start in place that takes long is not given up while nobody may be promoted by itself', { durability: { mode: 'async' }, ...policy({ restartWithinMs: 1500 }) }, async (w) => {
+    await w.steady();
+    await w.ask('pause', { untilResumed: true });
+    const a = w.member('pg-a');
+    let recovered: () => void = () => {};
+    a.recovery = new Promise((resolve) => {
+      recovered = resolve;
+    });
+    for (const name of ['pg-b', 'pg-c']) w.cut.add(name);
+    // A promotion would be held back, and the member may come back meanwhile.
+    a.crash();
+    await w.until('its role is taken up anew', () => w.asked('primary').length === 2);
+    const dueMs = Date.now() + 3000;
+    await w.until('it would have been given up', () => Date.now() > dueMs);
+    recovered();
+    const status = await w.untilStatus('it is open', ({ members }) => members[0]?.phase === 'open');
+    expect(status).toMatchObject({ epoch: 1, primary: 'pg-a' });
+    expect(w.asked('primary')).toHaveLength(2);
+  });
+
   scene('observing: it says whom it would have promoted and why, and promotes nobody; the primary may come back', policy({ mode: 'observe' }), async (w) => {
     await w.steady();
     w.member('pg-a').die();

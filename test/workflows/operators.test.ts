@@ -116,6 +116,18 @@ describe('an operator', () => {
 });
 
 describe('a change of the configuration', () => {
+  scene('takes up a group that had stopped: what stopped it may be what was put right', {}, async (w) => {
+    await w.steady();
+    const a = w.member('pg-a');
+    a.epoch = 9;
+    a.end({ end: 'superseded', words: 'somebody else gave it an order' });
+    await w.untilStatus('it has stopped', ({ phase, words }) => phase === 'stopped' && words?.includes('later epoch') === true);
+    a.epoch = 1;
+    await w.ask('change', { spec: { ...w.spec, policy: { ...w.spec.policy, maxPerDay: 5 } } });
+    const status = await w.untilPrimary('pg-a');
+    expect(status.words).toBeUndefined();
+  });
+
   scene('of lease, policy and durability demotes nobody: roles go on under it', {}, async (w) => {
     await w.steady();
     const spec: GroupSpec = { ...w.spec, leaseMs: 2600, policy: { ...w.spec.policy, minIntervalMs: 777_000 }, durability: { mode: 'async' } };
