@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Tests that start no process that lasts: they run side by side. */
-const QUICK = ['test/{decide,model,properties,golden,config,runtime}/**/*.test.ts', 'test/*.test.ts'];
+const QUICK = ['test/{decide,model,properties,golden,config,runtime,docs}/**/*.test.ts', 'test/*.test.ts'];
 
 export default defineConfig({
   test: {

@@ -23,13 +23,6 @@ export const ERRORS = {
   CloneFailed: { retry: true },
   RewindFailed: { retry: true },
   QuarantineInterrupted: { retry: false },
-  RecordConflict: { retry: false },
-  RecordForeign: { retry: false },
-  RecordKeyRefused: { retry: false },
-  RecordRefused: { retry: false },
-  RecordUnreachable: { retry: true },
-  RecordSlow: { retry: true },
-  RecordUnverified: { retry: true },
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;
