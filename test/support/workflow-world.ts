@@ -95,7 +95,7 @@ export function spec(): GroupSpec {
     leaseMs: LEASE_MS,
     members: [memberSpec('pg-a', { port: 1, priority: 3 }), memberSpec('pg-b', { port: 2, priority: 2 }), memberSpec('pg-c', { port: 3, priority: 1 })],
     durability: { mode: 'sync', confirm: 1 },
-    policy: { ...policy, minIntervalMs: 0, maxPerDay: 100, answerWithinMs: 1000, restartWithinMs: 4000 },
+    policy: { ...policy, minIntervalMs: 0, maxPerDay: 100, answerWithinMs: 1000, restartWithinMs: 4000, stopWithinMs: 1000 },
     records: [],
   };
 }
