@@ -1,5 +1,4 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import type { GroupSpec } from '../src/model/group.ts';
 import type { Signed } from '../src/model/operator.ts';
 
 /** A plain error thrown in a workflow makes Temporal repeat the task for ever; bad input is a failure that says so at once. */

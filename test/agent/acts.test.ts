@@ -18,13 +18,23 @@ const signal = AbortSignal.timeout(30_000);
 const ask = { group: 'orders', member: 'pg-b', epoch: 8 } as const;
 
 /** One member with everything faked but its memory. What was done stands in `deeds`, in order. */
-async function hands(more: { pulse?: Partial<Pulse>; running?: boolean; fedAgoMs?: () => number; armed?: boolean; promote?: () => Promise<never>; detached?: boolean } = {}) {
+async function hands(
+  more: { pulse?: Partial<Pulse>; running?: boolean; fedAgoMs?: () => number; armed?: boolean; promote?: () => Promise<never>; detached?: boolean } = {},
+) {
   const dir = await mkdtemp(path.join(tmpdir(), 'understudy-acts-'));
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
   const state = await StateFile.open(dir, 'default@here', false);
   await state.accept(7, 'pg-b');
   const deeds: string[] = [];
-  const pulse: Pulse = { inRecovery: true, timeline: 1, flushedLsn: '0/5000000', replayedLsn: '0/5000000', receiver: { state: 'none' }, followers: [], ...more.pulse };
+  const pulse: Pulse = {
+    inRecovery: true,
+    timeline: 1,
+    flushedLsn: '0/5000000',
+    replayedLsn: '0/5000000',
+    receiver: { state: 'none' },
+    followers: [],
+    ...more.pulse,
+  };
   const live = {
     pulse: () => Promise.resolve(pulse),
     look: () => Promise.resolve({ ...pulse, systemId: '42', replayPaused: false, slots: [] }),
@@ -56,7 +66,10 @@ async function hands(more: { pulse?: Partial<Pulse>; running?: boolean; fedAgoMs
     isReadyWith: () => false,
     stop: (mode: string) => note(`stop ${mode}`, {}),
     report: () => Promise.resolve({ member: 'pg-b' } as MemberReport),
-    driver: { footprint: () => Promise.resolve({ state: 'data', systemId: '42', version: '15', timeline: 1, checkpointLsn: '0/5000028', cleanShutdown: true, standby: false }) },
+    driver: {
+      footprint: () =>
+        Promise.resolve({ state: 'data', systemId: '42', version: '15', timeline: 1, checkpointLsn: '0/5000028', cleanShutdown: true, standby: false }),
+    },
   } as unknown as Member;
   const keeper = {
     first: Promise.resolve(more.armed === false ? { armed: false, why: 'the server was silent' } : { armed: true }),
@@ -79,7 +92,17 @@ async function hands(more: { pulse?: Partial<Pulse>; running?: boolean; fedAgoMs
   return { hands: made, deeds, state };
 }
 
-const promotion = (more: Partial<PromoteAsk> = {}): PromoteAsk => ({ ...ask, leaseMs: LEASE_MS, proof: 'agent', rule: { names: ['pg-c'], count: 1 }, electable: ['pg-c'], others: ['pg-a', 'pg-c'], fromLsn: '0/5000000', limitMs: 1000, ...more });
+const promotion = (more: Partial<PromoteAsk> = {}): PromoteAsk => ({
+  ...ask,
+  leaseMs: LEASE_MS,
+  proof: 'agent',
+  rule: { names: ['pg-c'], count: 1 },
+  electable: ['pg-c'],
+  others: ['pg-a', 'pg-c'],
+  fromLsn: '0/5000000',
+  limitMs: 1000,
+  ...more,
+});
 
 describe('inspect', () => {
   const inspection = (freeze: InspectAsk['freeze']): InspectAsk => ({ ...ask, freeze, quarantineMs: LEASE_MS });
@@ -166,7 +189,7 @@ describe('promote', () => {
     expect(await promote(all, promotion({ proof }), signal)).toMatchObject({ quarantineMs: 0 });
   });
 
-  it('is refused on a member that is out of recovery by somebody else\'s doing', async () => {
+  it("is refused on a member that is out of recovery by somebody else's doing", async () => {
     const { hands: all, deeds } = await hands({ pulse: { inRecovery: false } });
     await expect(promote(all, promotion(), signal)).rejects.toMatchObject({ code: 'NotInRecovery' });
     expect(deeds).not.toContain('promote');
@@ -202,7 +225,16 @@ describe('step down', () => {
 });
 
 describe('govern', () => {
-  const order = (more: Partial<GovernAsk> = {}): GovernAsk => ({ ...ask, epoch: 7, turn: 5, rule: { names: ['pg-a', 'pg-c'], count: 1 }, electable: ['pg-a', 'pg-c'], confirm: false, limitMs: 150, ...more });
+  const order = (more: Partial<GovernAsk> = {}): GovernAsk => ({
+    ...ask,
+    epoch: 7,
+    turn: 5,
+    rule: { names: ['pg-a', 'pg-c'], count: 1 },
+    electable: ['pg-a', 'pg-c'],
+    confirm: false,
+    limitMs: 150,
+    ...more,
+  });
   const follower = (name: string, flushedLsn: string) => ({ name, state: 'streaming', flushedLsn, replayedLsn: flushedLsn, confirms: true });
 
   it('I2: confirms only what is flushed on as many of the names as the rule says', async () => {

@@ -26,7 +26,7 @@ const log = pino({ level: 'silent' });
 const streaming = (stamp: string) => ({ state: 'streaming', from: 'pg-a', stamp }) as const;
 
 describe('what a standby has received', () => {
-  it('counts from the agent\'s start while nothing is known of the time before', () => {
+  it("counts from the agent's start while nothing is known of the time before", () => {
     expect(new Feed(100).fedAgoMs(700)).toBe(600);
     expect(new Feed(100).everFed).toBe(false);
   });
@@ -51,7 +51,12 @@ describe('what a standby has received', () => {
 
   it('is nothing while a receiver only tries to connect', () => {
     const feed = new Feed(0);
-    for (const [at, stamp] of [[100, 'x'], [200, 'y'], [300, 'z']] as const) feed.see({ state: 'starting', from: 'pg-a', stamp }, at);
+    for (const [at, stamp] of [
+      [100, 'x'],
+      [200, 'y'],
+      [300, 'z'],
+    ] as const)
+      feed.see({ state: 'starting', from: 'pg-a', stamp }, at);
     expect(feed.fedAgoMs(400)).toBe(400);
     expect(feed.everFed).toBe(false);
   });
@@ -65,7 +70,7 @@ describe('what a standby has received', () => {
   });
 });
 
-describe('the judge of a primary\'s writes', () => {
+describe("the judge of a primary's writes", () => {
   it('I3: a probe that could not be asked is neither good nor bad', () => {
     const watch = new WriteWatch(1000);
     clock.nowMs += 5000;
@@ -100,7 +105,10 @@ describe('the judge of a primary\'s writes', () => {
 describe('the keeper of a lease', () => {
   const LEASE_MS = 2000;
 
-  function keeper(answers: (Beat | (() => Beat))[], extend: (epoch: number, deadlineMs: number, fenceBeforeMs: number) => Promise<boolean> = () => Promise.resolve(true)) {
+  function keeper(
+    answers: (Beat | (() => Beat))[],
+    extend: (epoch: number, deadlineMs: number, fenceBeforeMs: number) => Promise<boolean> = () => Promise.resolve(true),
+  ) {
     const extended: { deadlineMs: number; fenceBeforeMs: number }[] = [];
     const heard: Beat[] = [];
     let beats = 0;
@@ -116,7 +124,13 @@ describe('the keeper of a lease', () => {
         return extend(epoch, deadlineMs, fenceBeforeMs);
       },
     } as unknown as GuardClient;
-    const made = new LeaseKeeper(queue, guard, { token: new Uint8Array(1), epoch: 7, leaseMs: LEASE_MS, marginMs: 200 }, () => ({ epoch: 7, role: 'primary', phase: 'open', fence: 'kernel' }), (beat) => heard.push(beat));
+    const made = new LeaseKeeper(
+      queue,
+      guard,
+      { token: new Uint8Array(1), epoch: 7, leaseMs: LEASE_MS, marginMs: 200 },
+      () => ({ epoch: 7, role: 'primary', phase: 'open', fence: 'kernel' }),
+      (beat) => heard.push(beat),
+    );
     onTestFinished(() => made.stop('the test is over'));
     return { made, extended, heard, beats: () => beats };
   }
@@ -134,12 +148,15 @@ describe('the keeper of a lease', () => {
     await expect(made.first).resolves.toEqual({ armed: true });
   });
 
-  it.each(['cancel-requested', 'paused', 'reset'] as const)('takes %s for an acknowledgement, since the server has counted it, and passes the word on', async (beat) => {
-    const { made, extended, heard } = keeper([beat]);
-    await made.renewNow();
-    expect(extended).toHaveLength(1);
-    expect(heard).toEqual([beat]);
-  });
+  it.each(['cancel-requested', 'paused', 'reset'] as const)(
+    'takes %s for an acknowledgement, since the server has counted it, and passes the word on',
+    async (beat) => {
+      const { made, extended, heard } = keeper([beat]);
+      await made.renewNow();
+      expect(extended).toHaveLength(1);
+      expect(heard).toEqual([beat]);
+    },
+  );
 
   it('I1: takes silence for nothing: the deadline stands where it was', async () => {
     const { made, extended, heard } = keeper(['unanswered']);
@@ -170,7 +187,13 @@ describe('the keeper of a lease', () => {
   it('I1: an answer that comes after it was stopped buys nothing', async () => {
     let answer: (beat: Beat) => void = () => {};
     const { made, extended } = keeper([]);
-    const slow = new LeaseKeeper({ beat: () => new Promise<Beat>((resolve) => (answer = resolve)) } as unknown as TaskQueue, { extend: () => Promise.reject(new Error('extended')) } as unknown as GuardClient, { token: new Uint8Array(1), epoch: 7, leaseMs: LEASE_MS, marginMs: 200 }, () => ({ epoch: 7, role: 'primary', phase: 'open', fence: 'kernel' }), () => {});
+    const slow = new LeaseKeeper(
+      { beat: () => new Promise<Beat>((resolve) => (answer = resolve)) } as unknown as TaskQueue,
+      { extend: () => Promise.reject(new Error('extended')) } as unknown as GuardClient,
+      { token: new Uint8Array(1), epoch: 7, leaseMs: LEASE_MS, marginMs: 200 },
+      () => ({ epoch: 7, role: 'primary', phase: 'open', fence: 'kernel' }),
+      () => {},
+    );
     const renewing = slow.renewNow();
     slow.stop('a newer role has come');
     answer('ok');
@@ -219,7 +242,10 @@ describe('the desk that sends news', () => {
   function desk(signal: (news: MemberNews) => Promise<void>) {
     const heard: number[] = [];
     const handle = { signal: (_name: string, news: MemberNews) => signal(news).then(() => void heard.push(news.turn)) };
-    const client = { connection: { withDeadline: (_at: number, act: () => Promise<void>) => act() }, workflow: { getHandle: () => handle } } as unknown as Client;
+    const client = {
+      connection: { withDeadline: (_at: number, act: () => Promise<void>) => act() },
+      workflow: { getHandle: () => handle },
+    } as unknown as Client;
     return { desk: new NewsDesk(client, log), heard };
   }
 

@@ -17,7 +17,11 @@ const record = { name: 'db.test.', type: 'SRV', ttlSeconds: 5, provider: 'dns' }
 
 function keep(name: string, history: History): void {
   const { events } = JSON.parse(historyToJSON(history)) as { events: object[] };
-  const text = JSON.stringify({ events }, (key, value: unknown) => (key === 'identity' || (typeof value === 'string' && /^\d+@/.test(value)) ? 'recorded' : value), 1);
+  const text = JSON.stringify(
+    { events },
+    (key, value: unknown) => (key === 'identity' || (typeof value === 'string' && /^\d+@/.test(value)) ? 'recorded' : value),
+    1,
+  );
   mkdirSync(HISTORIES, { recursive: true });
   writeFileSync(path.join(HISTORIES, `${name}.json`), `${text}\n`);
 }
@@ -89,7 +93,11 @@ if (!inject('golden')) {
       await w.steady();
       w.member('pg-a').crash();
       await w.untilStatus('it has begun', ({ incidents }) => incidents.length > 0);
-      await w.until('a person can be asked', async () => (await w.history(`failover/${w.group}/2`)).events?.some(({ timerStartedEventAttributes: timer }) => timer !== null && timer !== undefined) === true);
+      await w.until(
+        'a person can be asked',
+        async () =>
+          (await w.history(`failover/${w.group}/2`)).events?.some(({ timerStartedEventAttributes: timer }) => timer !== null && timer !== undefined) === true,
+      );
       await stage.client.workflow.getHandle(`failover/${w.group}/2`).executeUpdate('approve', { args: [SIGNED] });
       await w.untilPrimary('pg-b');
       await keepIncident('failover-approved', w, `failover/${w.group}/2`);
@@ -126,7 +134,7 @@ if (!inject('golden')) {
       await w.steady();
       const a = w.member('pg-a');
       a.loseAgent();
-      Object.defineProperty(a.database, 'running', { get: () => true, set: () => undefined, configurable: true });
+      Object.defineProperty(a.database, 'running', { get: () => true, set: () => {}, configurable: true });
       await w.untilStatus('it was seen to live', ({ incidents }) => incidents.at(-1)?.outcome.startsWith('primary-lives') === true);
       await keepIncident('failover-primary-lives', w, `failover/${w.group}/2`);
       Object.defineProperty(a.database, 'running', { value: false, writable: true, configurable: true });

@@ -35,7 +35,15 @@ export interface Seen {
 /** As the real agent reports it. */
 export function reportOf(database: FakeDatabase, seen: Seen): MemberReport {
   const { lsn, timeline, standby } = database;
-  const base = { member: seen.name, epoch: seen.epoch, role: seen.role, detached: database.detached, fence: 'kernel', cluster: 'default@here', ...(seen.leaseLeftMs === undefined ? {} : { leaseLeftMs: seen.leaseLeftMs }) } as const;
+  const base = {
+    member: seen.name,
+    epoch: seen.epoch,
+    role: seen.role,
+    detached: database.detached,
+    fence: 'kernel',
+    cluster: 'default@here',
+    ...(seen.leaseLeftMs === undefined ? {} : { leaseLeftMs: seen.leaseLeftMs }),
+  } as const;
   if (database.directory === 'empty') return { ...base, footprint: { state: 'empty' }, trouble: 'the database has not been started' };
   const footprint = { state: 'data', systemId: '42', version: '15', timeline, checkpointLsn: lsn, cleanShutdown: !database.running, standby } as const;
   if (!database.running) return { ...base, footprint, trouble: 'the database is stopped' };
@@ -50,7 +58,13 @@ export function reportOf(database: FakeDatabase, seen: Seen): MemberReport {
       replayedLsn: lsn,
       replayPaused: database.replayPaused,
       receiver: seen.fedBy === undefined ? { state: 'none' } : { state: 'streaming', from: seen.fedBy, stamp: String(database.at) },
-      followers: seen.followers.map((follower) => ({ name: follower.name, state: 'streaming', flushedLsn: follower.lsn, replayedLsn: follower.lsn, confirms: true })),
+      followers: seen.followers.map((follower) => ({
+        name: follower.name,
+        state: 'streaming',
+        flushedLsn: follower.lsn,
+        replayedLsn: follower.lsn,
+        confirms: true,
+      })),
       slots: [],
     },
     ...(standby ? { fedAgoMs: seen.fedBy === undefined ? 60_000 : 5 } : {}),

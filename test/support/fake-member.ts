@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { TaskQueue, toFailure, type Beat, type Task } from '../../src/agent/task.ts';
+import { toFailure, type Beat, type Task, type TaskQueue } from '../../src/agent/task.ts';
 import type { GovernAsk, InspectAsk, MemberActs, MemberNews, PromoteAsk, Promoted, StepDownAsk, SteppedDown } from '../../src/model/act.ts';
 import { UnderstudyError } from '../../src/model/error.ts';
 import type { MemberReport } from '../../src/model/member.ts';
@@ -86,7 +86,8 @@ export class FakeMember {
   crash(): void {
     const { database } = this;
     database.running = false;
-    if (this.#held?.kind === 'primary') this.end({ end: 'fenced', cause: 'crashed', lsn: database.lsn, timeline: database.timeline, words: 'the process ended by signal SIGKILL' });
+    if (this.#held?.kind === 'primary')
+      this.end({ end: 'fenced', cause: 'crashed', lsn: database.lsn, timeline: database.timeline, words: 'the process ended by signal SIGKILL' });
     this.#stopDatabase();
   }
 
@@ -110,7 +111,10 @@ export class FakeMember {
     const told = JSON.stringify([held.phase, following]);
     if (told === held.told) return;
     held.told = told;
-    this.news({ group, member, epoch, turn, role: held.kind, phase: held.phase, ...following, timeline: database.timeline, atMs: Date.now() }, held.task.workflowId);
+    this.news(
+      { group, member, epoch, turn, role: held.kind, phase: held.phase, ...following, timeline: database.timeline, atMs: Date.now() },
+      held.task.workflowId,
+    );
   }
 
   /** In order, as the real desk sends them. */
@@ -176,16 +180,24 @@ export class FakeMember {
   }
 
   #accept(epoch: number): void {
-    if (epoch < this.epoch) throw new UnderstudyError('EpochStale', `epoch ${epoch} is over: ${this.name} has acted on epoch ${this.epoch}`, { epoch, highest: this.epoch });
+    if (epoch < this.epoch)
+      throw new UnderstudyError('EpochStale', `epoch ${epoch} is over: ${this.name} has acted on epoch ${this.epoch}`, { epoch, highest: this.epoch });
     this.epoch = epoch;
   }
 
   async #take(task: Task, role: Role): Promise<unknown> {
     this.#accept(role.order.epoch);
-    if (this.#held !== undefined && this.#held.order.epoch === role.order.epoch && this.#held.order.turn > role.order.turn) return { end: 'superseded', words: 'a later order has come before this one' };
+    if (this.#held !== undefined && this.#held.order.epoch === role.order.epoch && this.#held.order.turn > role.order.turn)
+      return { end: 'superseded', words: 'a later order has come before this one' };
     this.end({ end: 'superseded', words: `epoch ${role.order.epoch}: ${role.kind}` });
     const everyMs = role.order.leaseMs / 5;
-    const held: Held = { ...role, task, told: '', phase: 'starting', beats: setInterval(() => void this.#beat(held), role.kind === 'primary' ? everyMs : Math.max(400, everyMs)) };
+    const held: Held = {
+      ...role,
+      task,
+      told: '',
+      phase: 'starting',
+      beats: setInterval(() => void this.#beat(held), role.kind === 'primary' ? everyMs : Math.max(400, everyMs)),
+    };
     this.#held = held;
     const first = await this.#beat(held);
     if (this.#held !== held || first === 'gone') return undefined;
@@ -245,7 +257,8 @@ export class FakeMember {
     this.#guard = setTimeout(() => {
       if (!this.database.writable) return;
       this.#stopDatabase();
-      if (this.#held?.kind === 'primary') this.end({ end: 'fenced', cause: 'lease', lsn: this.database.lsn, timeline: this.database.timeline, words: 'the lease was not renewed in time' });
+      if (this.#held?.kind === 'primary')
+        this.end({ end: 'fenced', cause: 'lease', lsn: this.database.lsn, timeline: this.database.timeline, words: 'the lease was not renewed in time' });
     }, this.#leaseUntilMs - performance.now());
   }
 
@@ -272,7 +285,8 @@ export class FakeMember {
     this.end({ end: 'superseded', words: `epoch ${ask.epoch} promotes this member` });
     const beat = async (): Promise<void> => {
       const sentMs = performance.now();
-      if ((await this.#queue.beat(task.token, { epoch: ask.epoch, role: 'primary', phase: 'promoting', fence: 'kernel' }, ask.leaseMs)) === 'ok') this.#renew(sentMs, ask.leaseMs);
+      if ((await this.#queue.beat(task.token, { epoch: ask.epoch, role: 'primary', phase: 'promoting', fence: 'kernel' }, ask.leaseMs)) === 'ok')
+        this.#renew(sentMs, ask.leaseMs);
     };
     await beat();
     const { database } = this;
@@ -282,7 +296,15 @@ export class FakeMember {
       Object.assign(database, { standby: false, detached: false, upstream: undefined, timeline: database.timeline + 1 });
       this.#openDatabase();
     }
-    return { outcome: already ? 'already' : 'promoted', timeline: database.timeline, lsn: database.lsn, ...(already ? {} : { fork }), quarantineMs: 0, promoteMs: 1, openedAtMs: Date.now() };
+    return {
+      outcome: already ? 'already' : 'promoted',
+      timeline: database.timeline,
+      lsn: database.lsn,
+      ...(already ? {} : { fork }),
+      quarantineMs: 0,
+      promoteMs: 1,
+      openedAtMs: Date.now(),
+    };
   }
 
   async #stepDown({ epoch, why }: StepDownAsk): Promise<SteppedDown> {

@@ -65,7 +65,15 @@ export class Stage {
         return Promise.resolve(world.publish(ask));
       },
     };
-    this.#worker = await Worker.create({ connection: this.#native, namespace: 'default', taskQueue: CONTROL_QUEUE, workflowBundle: { codePath: this.#bundle }, activities: control, stickyQueueScheduleToStartTimeout: '500ms', shutdownGraceTime: '1s' });
+    this.#worker = await Worker.create({
+      connection: this.#native,
+      namespace: 'default',
+      taskQueue: CONTROL_QUEUE,
+      workflowBundle: { codePath: this.#bundle },
+      activities: control,
+      stickyQueueScheduleToStartTimeout: '500ms',
+      shutdownGraceTime: '1s',
+    });
     this.#running = this.#worker.run();
   }
 
@@ -156,14 +164,26 @@ export class World {
   /** Starts agents and the workflow. */
   async start(options: { agents?: readonly string[]; input?: object } = {}): Promise<void> {
     for (const name of options.agents ?? this.members.keys()) this.member(name).start();
-    await this.#stage.client.workflow.start('failoverGroup', { workflowId: groupWorkflowId(this.group), taskQueue: CONTROL_QUEUE, workflowTaskTimeout: '10s', args: [{ spec: this.spec, specHash: 'h', ...options.input }] });
+    await this.#stage.client.workflow.start('failoverGroup', {
+      workflowId: groupWorkflowId(this.group),
+      taskQueue: CONTROL_QUEUE,
+      workflowTaskTimeout: '10s',
+      args: [{ spec: this.spec, specHash: 'h', ...options.input }],
+    });
   }
 
   /** The same, and waits until the first primary is open and everybody follows. */
   async steady(options: { agents?: readonly string[]; input?: object } = {}): Promise<World> {
     await this.start(options);
     const others = (options.agents ?? [...this.members.keys()]).filter((name) => name !== 'pg-a');
-    await this.untilStatus('pg-a is open and everybody follows', ({ primary, phase, electable, rule }) => primary === 'pg-a' && phase === 'steady' && electable.length === others.length && (this.spec.durability.mode === 'async' || rule.names.length === others.length));
+    await this.untilStatus(
+      'pg-a is open and everybody follows',
+      ({ primary, phase, electable, rule }) =>
+        primary === 'pg-a' &&
+        phase === 'steady' &&
+        electable.length === others.length &&
+        (this.spec.durability.mode === 'async' || rule.names.length === others.length),
+    );
     return this;
   }
 
@@ -173,18 +193,26 @@ export class World {
 
   async untilStatus(what: string, holds: (status: GroupStatus) => boolean, limitMs = WAIT_LIMIT_MS): Promise<GroupStatus> {
     let last: GroupStatus | undefined;
-    await this.until(what, async () => holds((last = await this.status())), limitMs, () => last);
+    await this.until(
+      what,
+      async () => holds((last = await this.status())),
+      limitMs,
+      () => last,
+    );
     if (last === undefined) throw new Error('no status');
     return last;
   }
 
   /** Until this member is the primary, and open, and no incident is under way. */
   untilPrimary(name: string): Promise<GroupStatus> {
-    return this.untilStatus(`${name} is the primary, and all is well`, (status) => status.primary === name && status.phase === 'steady' && status.incidents.every(({ endedAtMs }) => endedAtMs !== undefined));
+    return this.untilStatus(
+      `${name} is the primary, and all is well`,
+      (status) => status.primary === name && status.phase === 'steady' && status.incidents.every(({ endedAtMs }) => endedAtMs !== undefined),
+    );
   }
 
   async until(what: string, holds: () => boolean | Promise<boolean>, limitMs = WAIT_LIMIT_MS, seen: () => unknown = () => undefined): Promise<void> {
-    for (const begunMs = performance.now(); ; ) {
+    for (const begunMs = performance.now(); ;) {
       if (this.#errors.length > 0) throw new Error(`a fake member is broken while it is waited until ${what}`, { cause: this.#errors[0] });
       if (await holds()) return;
       if (performance.now() - begunMs > limitMs) {
@@ -217,7 +245,8 @@ export class World {
 
   /** What stands in the group's history, besides the workers' own tasks. */
   async deeds(): Promise<string[]> {
-    const kindOf = (event: object): string => Object.entries(event).find(([key, value]) => key.endsWith('EventAttributes') && value !== null && value !== undefined)?.[0] ?? '';
+    const kindOf = (event: object): string =>
+      Object.entries(event).find(([key, value]) => key.endsWith('EventAttributes') && value !== null && value !== undefined)?.[0] ?? '';
     return ((await this.history()).events ?? []).map(kindOf).filter((kind) => !kind.startsWith('workflowTask'));
   }
 
@@ -240,7 +269,12 @@ export class World {
 
   /** As the button of the Temporal UI does. */
   async pauseActivity(id: string): Promise<void> {
-    await this.#stage.connection.workflowService.pauseActivity({ namespace: 'default', execution: { workflowId: groupWorkflowId(this.group) }, identity: 'a person', id });
+    await this.#stage.connection.workflowService.pauseActivity({
+      namespace: 'default',
+      execution: { workflowId: groupWorkflowId(this.group) },
+      identity: 'a person',
+      id,
+    });
   }
 
   // ---- what members call ----
@@ -260,16 +294,20 @@ export class World {
 
   async signalNews(workflowId: string, word: MemberNews): Promise<void> {
     if (this.closed) return;
-    await this.#stage.client.workflow.getHandle(workflowId).signal('news', word).catch((error: Error) => {
-      if (!(error instanceof WorkflowNotFoundError) && !this.closed) this.broken(error);
-    });
+    await this.#stage.client.workflow
+      .getHandle(workflowId)
+      .signal('news', word)
+      .catch((error: Error) => {
+        if (!(error instanceof WorkflowNotFoundError) && !this.closed) this.broken(error);
+      });
   }
 
   /** From whom this standby receives now. */
   fedBy(name: string): string | undefined {
     const { database } = this.member(name);
     const upstream = this.#all.find((one) => one.name === database.upstream);
-    const feeding = database.running && database.standby && !database.detached && upstream?.database.writable === true && !this.cut.has(name) && !this.cut.has(upstream.name);
+    const feeding =
+      database.running && database.standby && !database.detached && upstream?.database.writable === true && !this.cut.has(name) && !this.cut.has(upstream.name);
     return feeding ? upstream.name : undefined;
   }
 
@@ -283,7 +321,8 @@ export class World {
     this.#looking = true;
     for (const one of this.#all) {
       const from = this.fedBy(one.name);
-      if (from !== undefined) Object.assign(one.database, { timeline: this.member(from).database.timeline, at: Math.max(one.database.at, this.member(from).database.at) });
+      if (from !== undefined)
+        Object.assign(one.database, { timeline: this.member(from).database.timeline, at: Math.max(one.database.at, this.member(from).database.at) });
     }
     this.#looking = false;
     for (const one of this.#all) one.look();
@@ -291,7 +330,13 @@ export class World {
 
   opened(opened: FakeMember): void {
     const both = this.#all.filter(({ database }) => database.writable);
-    if (both.length > 1) this.violations.push(`${opened.name} opened at epoch ${opened.epoch} beside ${both.filter((one) => one !== opened).map(({ name, epoch }) => `${name} (epoch ${epoch})`).join(', ')}`);
+    if (both.length > 1)
+      this.violations.push(
+        `${opened.name} opened at epoch ${opened.epoch} beside ${both
+          .filter((one) => one !== opened)
+          .map(({ name, epoch }) => `${name} (epoch ${epoch})`)
+          .join(', ')}`,
+      );
   }
 
   broken(error: unknown): void {
@@ -310,12 +355,17 @@ export class World {
     this.closed = true;
     for (const one of this.#all) one.close();
     const { workflow } = this.#stage.client;
-    for await (const { workflowId, status } of workflow.list({ query: `WorkflowId STARTS_WITH 'failover/${this.group}/' OR WorkflowId STARTS_WITH 'switchover/${this.group}/' OR WorkflowId = '${groupWorkflowId(this.group)}'` })) {
+    for await (const { workflowId, status } of workflow.list({
+      query: `WorkflowId STARTS_WITH 'failover/${this.group}/' OR WorkflowId STARTS_WITH 'switchover/${this.group}/' OR WorkflowId = '${groupWorkflowId(this.group)}'`,
+    })) {
       if (status.name !== 'RUNNING') continue;
-      await workflow.getHandle(workflowId).terminate('the test is over').catch((error: unknown) => {
-        // It ended by itself meanwhile.
-        if (!(error instanceof WorkflowNotFoundError)) throw error;
-      });
+      await workflow
+        .getHandle(workflowId)
+        .terminate('the test is over')
+        .catch((error: unknown) => {
+          // It ended by itself meanwhile.
+          if (!(error instanceof WorkflowNotFoundError)) throw error;
+        });
     }
   }
 }
@@ -323,7 +373,7 @@ export class World {
 export interface Scenes {
   readonly stage: Stage;
   /** A test with a group of its own, side by side with the others of its file. I1 is judged at its end, whatever it is about. */
-  scene(name: string, more: Parameters<Stage['world']>[0], play: (world: World) => Promise<void>): void;
+  readonly scene: (name: string, more: Parameters<Stage['world']>[0], play: (world: World) => Promise<void>) => void;
 }
 
 /** The stage of one test file, up before its tests and down after them. Where there is no server to be had they are skipped with the reason. */

@@ -28,7 +28,11 @@ describe('a failover', () => {
     // The others are pointed at the winner once, while it is being promoted.
     expect(ids.filter((id) => id === 'standby/pg-c/2')).toHaveLength(1);
     expect(w.journal.find(({ id }) => id === 'inspect/pg-b/2/1')?.ask).toMatchObject({ freeze: 'now' });
-    expect(w.journal.find(({ id }) => id === 'promote/pg-b/2')?.ask).toMatchObject({ proof: 'agent', rule: { names: ['pg-c'], count: 1 }, electable: ['pg-c'] });
+    expect(w.journal.find(({ id }) => id === 'promote/pg-b/2')?.ask).toMatchObject({
+      proof: 'agent',
+      rule: { names: ['pg-c'], count: 1 },
+      electable: ['pg-c'],
+    });
     const incident = await w.failover(2);
     expect(incident.outcome).toMatchObject({ outcome: 'done', primary: 'pg-b', epoch: 2 });
     expect(incident.loss.kind).toBe('none');
@@ -48,8 +52,10 @@ describe('a failover', () => {
     const a = w.member('pg-a');
     // The agent is gone for long; the database goes on, as it may while its standbys confirm it (protocol 3).
     a.loseAgent();
-    Object.defineProperty(a.database, 'running', { get: () => true, set: () => undefined, configurable: true });
-    const status = await w.untilStatus('the incident has seen the primary live', ({ incidents }) => incidents.some(({ outcome }) => outcome.startsWith('primary-lives')));
+    Object.defineProperty(a.database, 'running', { get: () => true, set: () => {}, configurable: true });
+    const status = await w.untilStatus('the incident has seen the primary live', ({ incidents }) =>
+      incidents.some(({ outcome }) => outcome.startsWith('primary-lives')),
+    );
     expect(status.epoch).toBe(1);
     Object.defineProperty(a.database, 'running', { value: true, writable: true, configurable: true });
     a.start();
@@ -62,7 +68,7 @@ describe('a failover', () => {
     await w.steady();
     const a = w.member('pg-a');
     a.loseAgent();
-    Object.defineProperty(a.database, 'running', { get: () => true, set: () => undefined, configurable: true });
+    Object.defineProperty(a.database, 'running', { get: () => true, set: () => {}, configurable: true });
     await w.untilStatus('the incident has seen the primary live', ({ incidents }) => incidents.some(({ outcome }) => outcome.startsWith('primary-lives')));
     Object.defineProperty(a.database, 'running', { value: false, writable: true, configurable: true });
     a.die();
@@ -75,7 +81,10 @@ describe('a failover', () => {
     w.cut.add('pg-b').add('pg-c');
     a.database.at += 512;
     a.crash();
-    const status = await w.untilStatus('the incident is over, and the primary is back', ({ incidents, phase }) => phase === 'steady' && incidents.some(({ outcome }) => outcome.startsWith('restarted')));
+    const status = await w.untilStatus(
+      'the incident is over, and the primary is back',
+      ({ incidents, phase }) => phase === 'steady' && incidents.some(({ outcome }) => outcome.startsWith('restarted')),
+    );
     expect(status).toMatchObject({ epoch: 1, primary: 'pg-a' });
     expect(idsOf(w, 'promote')).toEqual([]);
   });
@@ -117,7 +126,9 @@ describe('a failover', () => {
     expect(idsOf(w, 'promote')).toEqual(['promote/pg-b/2', 'promote/pg-c/3']);
     const incident = await w.failover(2);
     expect(incident.outcome).toMatchObject({ outcome: 'done', primary: 'pg-c', epoch: 3 });
-    await w.untilStatus('everybody follows at the new epoch', ({ members }) => members.every(({ name, phase, epoch }) => name === 'pg-c' || (phase === 'following' && epoch === 3)));
+    await w.untilStatus('everybody follows at the new epoch', ({ members }) =>
+      members.every(({ name, phase, epoch }) => name === 'pg-c' || (phase === 'following' && epoch === 3)),
+    );
   });
 
   scene('two members: one that refused its promotion has seen the epoch, and the group goes on above it', { members: TWO }, async (w) => {
@@ -130,31 +141,39 @@ describe('a failover', () => {
     w.member('pg-a').die();
     await w.until('the promotion is refused', () => idsOf(w, 'promote').length > 0);
     w.member('pg-a').start();
-    const status = await w.untilStatus('pg-a is open and pg-b follows it', ({ primary, phase, members }) => primary === 'pg-a' && phase === 'steady' && members.some(({ name, phase: of }) => name === 'pg-b' && of === 'following'), 60_000);
+    const status = await w.untilStatus(
+      'pg-a is open and pg-b follows it',
+      ({ primary, phase, members }) => primary === 'pg-a' && phase === 'steady' && members.some(({ name, phase: of }) => name === 'pg-b' && of === 'following'),
+      60_000,
+    );
     expect(status.epoch).toBeGreaterThan(2);
     expect(w.member('pg-a').epoch).toBe(status.epoch);
   });
 
-  scene('I1, I2: a candidate that dies in its promotion counts as the lost primary of that epoch: nobody is promoted over what it alone may hold, and it goes on when it returns', {}, async (w) => {
-    await w.steady();
-    const b = w.member('pg-b');
-    b.once('promote', async (usual) => {
-      await usual();
-      b.die();
-      return NEVER;
-    });
-    w.member('pg-a').crash();
-    await w.untilStatus('the next incident has begun', ({ incidents }) => incidents.some(({ epoch }) => epoch === 3));
-    expect((await w.failover(2)).outcome).toMatchObject({ outcome: 'failed', perhaps: { member: 'pg-b', epoch: 2 } });
-    await w.until('the next one asks anew', () => w.asked('inspect').includes('inspect/pg-c/3/2'));
-    b.start();
-    const status = await w.untilPrimary('pg-b');
-    expect(status.epoch).toBe(2);
-    const third = await w.failover(3);
-    expect(third.before).toMatchObject({ primary: 'pg-b', epoch: 2 });
-    expect(third.outcome.outcome).toBe('restarted');
-    expect(idsOf(w, 'promote')).toEqual(['promote/pg-b/2']);
-  });
+  scene(
+    'I1, I2: a candidate that dies in its promotion counts as the lost primary of that epoch: nobody is promoted over what it alone may hold, and it goes on when it returns',
+    {},
+    async (w) => {
+      await w.steady();
+      const b = w.member('pg-b');
+      b.once('promote', async (usual) => {
+        await usual();
+        b.die();
+        return NEVER;
+      });
+      w.member('pg-a').crash();
+      await w.untilStatus('the next incident has begun', ({ incidents }) => incidents.some(({ epoch }) => epoch === 3));
+      expect((await w.failover(2)).outcome).toMatchObject({ outcome: 'failed', perhaps: { member: 'pg-b', epoch: 2 } });
+      await w.until('the next one asks anew', () => w.asked('inspect').includes('inspect/pg-c/3/2'));
+      b.start();
+      const status = await w.untilPrimary('pg-b');
+      expect(status.epoch).toBe(2);
+      const third = await w.failover(3);
+      expect(third.before).toMatchObject({ primary: 'pg-b', epoch: 2 });
+      expect(third.outcome.outcome).toBe('restarted');
+      expect(idsOf(w, 'promote')).toEqual(['promote/pg-b/2']);
+    },
+  );
 
   scene('I1: a guard that could not be asked at the end of a promotion is no word that nothing was opened', {}, async (w) => {
     await w.steady();
@@ -214,15 +233,19 @@ describe('a failover', () => {
     await w.untilPrimary('pg-b');
   });
 
-  scene('a new primary that dies while its incident still waits for DNS is missed, and failed over', { records: [{ name: 'db.test.', type: 'A', ttlSeconds: 5, provider: 'dns' }] }, async (w) => {
-    w.publish = () => ({ outcome: 'unreachable', words: 'no answer' });
-    await w.steady();
-    w.member('pg-a').crash();
-    await w.untilStatus('pg-b is open', ({ primary, phase }) => primary === 'pg-b' && phase === 'steady');
-    await w.untilStatus('both others follow', ({ electable }) => electable.length === 2);
-    w.member('pg-b').crash();
-    await w.untilStatus('another is open', ({ primary, phase, epoch }) => primary !== 'pg-b' && phase === 'steady' && epoch === 3);
-  });
+  scene(
+    'a new primary that dies while its incident still waits for DNS is missed, and failed over',
+    { records: [{ name: 'db.test.', type: 'A', ttlSeconds: 5, provider: 'dns' }] },
+    async (w) => {
+      w.publish = () => ({ outcome: 'unreachable', words: 'no answer' });
+      await w.steady();
+      w.member('pg-a').crash();
+      await w.untilStatus('pg-b is open', ({ primary, phase }) => primary === 'pg-b' && phase === 'steady');
+      await w.untilStatus('both others follow', ({ electable }) => electable.length === 2);
+      w.member('pg-b').crash();
+      await w.untilStatus('another is open', ({ primary, phase, epoch }) => primary !== 'pg-b' && phase === 'steady' && epoch === 3);
+    },
+  );
 
   scene('an activity of a role that somebody paused ends at once, and the role is offered again', {}, async (w) => {
     await w.steady();
@@ -250,7 +273,16 @@ describe('a failover', () => {
     for (const name of ['pg-b', 'pg-c']) w.member(name).die();
     w.member('pg-a').die();
     await w.untilStatus('the role is lost', ({ members }) => members[0]?.phase !== 'open');
-    await w.signalNews(`group/${w.group}`, { group: w.group, member: 'pg-a', epoch: 1, turn: order.turn, role: 'primary', phase: 'open', following: [], atMs: Date.now() });
+    await w.signalNews(`group/${w.group}`, {
+      group: w.group,
+      member: 'pg-a',
+      epoch: 1,
+      turn: order.turn,
+      role: 'primary',
+      phase: 'open',
+      following: [],
+      atMs: Date.now(),
+    });
     await w.ask('pause', { untilResumed: true });
     expect((await w.status()).members[0]?.phase).not.toBe('open');
   });

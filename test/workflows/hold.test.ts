@@ -20,22 +20,26 @@ async function failedOverOnce(w: World): Promise<void> {
 }
 
 describe('what holds a failover back', () => {
-  scene('I7: a failover inside minInterval waits, says why and for how long, and an override lifts that for this one', policy({ minIntervalMs: HOUR_MS }), async (w) => {
-    await failedOverOnce(w);
-    await expect(w.ask('override')).rejects.toMatchObject({ cause: { type: 'Refused' } });
-    w.member('pg-b').die();
-    const { held, phase } = await w.untilStatus('it is held back', (status) => status.held !== undefined);
-    expect(phase).toBe('held');
-    expect(held).toMatchObject({ rule: 'min-interval', override: `understudy override ${w.group}` });
-    expect((held?.untilMs ?? 0) - Date.now()).toBeGreaterThan(HOUR_MS / 2);
-    expect(w.asked('promote')).toHaveLength(1);
-    await w.ask('override');
-    const after = await w.untilStatus('somebody else is primary', ({ primary, phase: of }) => primary !== 'pg-b' && of === 'steady');
-    expect(after.held).toBeUndefined();
-    // It was for one failover.
-    w.member(after.primary ?? '').die();
-    await w.untilStatus('the next one is held back again', (status) => status.held !== undefined);
-  });
+  scene(
+    'I7: a failover inside minInterval waits, says why and for how long, and an override lifts that for this one',
+    policy({ minIntervalMs: HOUR_MS }),
+    async (w) => {
+      await failedOverOnce(w);
+      await expect(w.ask('override')).rejects.toMatchObject({ cause: { type: 'Refused' } });
+      w.member('pg-b').die();
+      const { held, phase } = await w.untilStatus('it is held back', (status) => status.held !== undefined);
+      expect(phase).toBe('held');
+      expect(held).toMatchObject({ rule: 'min-interval', override: `understudy override ${w.group}` });
+      expect((held?.untilMs ?? 0) - Date.now()).toBeGreaterThan(HOUR_MS / 2);
+      expect(w.asked('promote')).toHaveLength(1);
+      await w.ask('override');
+      const after = await w.untilStatus('somebody else is primary', ({ primary, phase: of }) => primary !== 'pg-b' && of === 'steady');
+      expect(after.held).toBeUndefined();
+      // It was for one failover.
+      w.member(after.primary ?? '').die();
+      await w.untilStatus('the next one is held back again', (status) => status.held !== undefined);
+    },
+  );
 
   scene('I7: what held it back has an end, and then it goes on by itself', policy({ minIntervalMs: 9000 }), async (w) => {
     await failedOverOnce(w);
@@ -54,19 +58,23 @@ describe('what holds a failover back', () => {
     expect(status.held).toBeUndefined();
   });
 
-  scene('I1: an order that was waiting while a failover was held back is gone when another is promoted, however the member returns', policy({ minIntervalMs: HOUR_MS }), async (w) => {
-    await failedOverOnce(w);
-    w.member('pg-b').die();
-    await w.untilStatus('it is held back', (status) => status.held !== undefined);
-    // Another lease: its role is offered anew, beside the order that nobody has taken up.
-    await w.ask('change', { spec: { ...w.spec, leaseMs: w.spec.leaseMs + 100 } });
-    await w.ask('override');
-    await w.untilStatus('somebody else is primary', ({ primary, phase }) => primary !== 'pg-b' && phase === 'steady');
-    const asked = w.journal.length;
-    w.member('pg-b').start();
-    await w.untilStatus('it follows', ({ members }) => members[1]?.phase === 'following');
-    expect(w.journal.slice(asked).filter(({ member, act }) => member === 'pg-b' && act === 'primary')).toEqual([]);
-  });
+  scene(
+    'I1: an order that was waiting while a failover was held back is gone when another is promoted, however the member returns',
+    policy({ minIntervalMs: HOUR_MS }),
+    async (w) => {
+      await failedOverOnce(w);
+      w.member('pg-b').die();
+      await w.untilStatus('it is held back', (status) => status.held !== undefined);
+      // Another lease: its role is offered anew, beside the order that nobody has taken up.
+      await w.ask('change', { spec: { ...w.spec, leaseMs: w.spec.leaseMs + 100 } });
+      await w.ask('override');
+      await w.untilStatus('somebody else is primary', ({ primary, phase }) => primary !== 'pg-b' && phase === 'steady');
+      const asked = w.journal.length;
+      w.member('pg-b').start();
+      await w.untilStatus('it follows', ({ members }) => members[1]?.phase === 'following');
+      expect(w.journal.slice(asked).filter(({ member, act }) => member === 'pg-b' && act === 'primary')).toEqual([]);
+    },
+  );
 
   scene('paused: nothing is promoted; resumed: it is', {}, async (w) => {
     await w.steady();
@@ -92,31 +100,39 @@ describe('what holds a failover back', () => {
     expect(status.paused).toBeUndefined();
   });
 
-  scene('a start in place that takes long is not given up while nobody may be promoted by itself', { durability: { mode: 'async' }, ...policy({ restartWithinMs: 1500 }) }, async (w) => {
-    await w.steady();
-    await w.ask('pause', { untilResumed: true });
-    const a = w.member('pg-a');
-    let recovered: () => void = () => {};
-    a.recovery = new Promise((resolve) => {
-      recovered = resolve;
-    });
-    for (const name of ['pg-b', 'pg-c']) w.cut.add(name);
-    // A promotion would be held back, and the member may come back meanwhile.
-    a.crash();
-    await w.until('its role is taken up anew', () => w.asked('primary').length === 2);
-    const dueMs = Date.now() + 3000;
-    await w.until('it would have been given up', () => Date.now() > dueMs);
-    recovered();
-    const status = await w.untilStatus('it is open', ({ members }) => members[0]?.phase === 'open');
-    expect(status).toMatchObject({ epoch: 1, primary: 'pg-a' });
-    expect(w.asked('primary')).toHaveLength(2);
-  });
+  scene(
+    'a start in place that takes long is not given up while nobody may be promoted by itself',
+    { durability: { mode: 'async' }, ...policy({ restartWithinMs: 1500 }) },
+    async (w) => {
+      await w.steady();
+      await w.ask('pause', { untilResumed: true });
+      const a = w.member('pg-a');
+      let recovered: () => void = () => {};
+      a.recovery = new Promise((resolve) => {
+        recovered = resolve;
+      });
+      for (const name of ['pg-b', 'pg-c']) w.cut.add(name);
+      // A promotion would be held back, and the member may come back meanwhile.
+      a.crash();
+      await w.until('its role is taken up anew', () => w.asked('primary').length === 2);
+      const dueMs = Date.now() + 3000;
+      await w.until('it would have been given up', () => Date.now() > dueMs);
+      recovered();
+      const status = await w.untilStatus('it is open', ({ members }) => members[0]?.phase === 'open');
+      expect(status).toMatchObject({ epoch: 1, primary: 'pg-a' });
+      expect(w.asked('primary')).toHaveLength(2);
+    },
+  );
 
   scene('observing: it says whom it would have promoted and why, and promotes nobody; the primary may come back', policy({ mode: 'observe' }), async (w) => {
     await w.steady();
     w.member('pg-a').die();
     await w.untilStatus('it has said so', ({ incidents }) => incidents.at(-1)?.outcome.startsWith('observed') === true);
-    expect((await w.failover(2)).outcome).toMatchObject({ outcome: 'observed', wouldPromote: 'pg-b', words: expect.stringContaining('no heartbeat') as string });
+    expect((await w.failover(2)).outcome).toMatchObject({
+      outcome: 'observed',
+      wouldPromote: 'pg-b',
+      words: expect.stringContaining('no heartbeat') as string,
+    });
     expect(w.asked('promote')).toEqual([]);
     w.member('pg-a').start();
     await w.untilPrimary('pg-a');

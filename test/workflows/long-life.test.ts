@@ -19,33 +19,57 @@ function watchStops(w: World, name: string): { readonly stops: () => number; end
 }
 
 describe('a group that lives for years', () => {
-  scene('continues as new under load, and no member loses its role', { records: [{ name: 'db.test.', type: 'A', ttlSeconds: 5, provider: 'dns' }] }, async (w) => {
-    w.publish = () => ({ outcome: 'unreachable', words: 'no answer' });
-    await w.steady({ input: { eventsARun: 120 } });
-    await w.ask('exclude', { member: 'pg-c' });
-    const first = await runIdOf(w);
-    const watch = watchStops(w, 'pg-a');
-    // Words that change nothing, as many as it takes.
-    const old = w.journal.find(({ act }) => act === 'primary')?.ask as { turn: number };
-    await w.until('it has continued as new twice', async () => {
-      await w.signalNews(`group/${w.group}`, { group: w.group, member: 'pg-a', epoch: 1, turn: old.turn - 1, role: 'primary', phase: 'open', following: [], atMs: Date.now() });
-      const { raw, runId } = await w.handle.describe();
-      return runId !== first && raw.workflowExecutionInfo?.firstRunId === first && w.journal.filter(({ act, member }) => act === 'primary' && member === 'pg-a').length >= 3;
-    }, 60_000);
-    const status = await w.untilStatus('all is as it was', ({ phase, members }) => phase === 'steady' && members.slice(1).every(({ phase: of }) => of === 'following'));
-    watch.end();
-    expect(watch.stops()).toBe(0);
-    expect(status).toMatchObject({ primary: 'pg-a', epoch: 1, incidents: [] });
-    expect(status.members[2]?.excluded).toEqual(SIGNED);
-    // What had not been published yet is not forgotten.
-    w.publish = (ask) => {
-      w.published.push(ask);
-      return { outcome: 'applied', words: 'written', publishedAtMs: Date.now(), verifiedAtMs: Date.now() };
-    };
-    await w.until('the new run publishes', () => w.published.length > 0);
-    w.member('pg-a').crash();
-    await w.untilPrimary('pg-b');
-  });
+  scene(
+    'continues as new under load, and no member loses its role',
+    { records: [{ name: 'db.test.', type: 'A', ttlSeconds: 5, provider: 'dns' }] },
+    async (w) => {
+      w.publish = () => ({ outcome: 'unreachable', words: 'no answer' });
+      await w.steady({ input: { eventsARun: 120 } });
+      await w.ask('exclude', { member: 'pg-c' });
+      const first = await runIdOf(w);
+      const watch = watchStops(w, 'pg-a');
+      // Words that change nothing, as many as it takes.
+      const old = w.journal.find(({ act }) => act === 'primary')?.ask as { turn: number };
+      await w.until(
+        'it has continued as new twice',
+        async () => {
+          await w.signalNews(`group/${w.group}`, {
+            group: w.group,
+            member: 'pg-a',
+            epoch: 1,
+            turn: old.turn - 1,
+            role: 'primary',
+            phase: 'open',
+            following: [],
+            atMs: Date.now(),
+          });
+          const { raw, runId } = await w.handle.describe();
+          return (
+            runId !== first &&
+            raw.workflowExecutionInfo?.firstRunId === first &&
+            w.journal.filter(({ act, member }) => act === 'primary' && member === 'pg-a').length >= 3
+          );
+        },
+        60_000,
+      );
+      const status = await w.untilStatus(
+        'all is as it was',
+        ({ phase, members }) => phase === 'steady' && members.slice(1).every(({ phase: of }) => of === 'following'),
+      );
+      watch.end();
+      expect(watch.stops()).toBe(0);
+      expect(status).toMatchObject({ primary: 'pg-a', epoch: 1, incidents: [] });
+      expect(status.members[2]?.excluded).toEqual(SIGNED);
+      // What had not been published yet is not forgotten.
+      w.publish = (ask) => {
+        w.published.push(ask);
+        return { outcome: 'applied', words: 'written', publishedAtMs: Date.now(), verifiedAtMs: Date.now() };
+      };
+      await w.until('the new run publishes', () => w.published.length > 0);
+      w.member('pg-a').crash();
+      await w.untilPrimary('pg-b');
+    },
+  );
 
   scene('continues as new while a failover is held back, and still waits for the member and for the hold', {}, async (w) => {
     await w.steady({ input: { eventsARun: 60 } });
@@ -80,7 +104,10 @@ describe('a group that lives for years', () => {
     for (const name of ['pg-b', 'pg-c']) w.member(name).die();
     w.member('pg-a').epoch = 9;
     w.member('pg-a').end({ end: 'superseded', words: 'somebody else gave it an order' });
-    await w.untilStatus('it has stopped', ({ phase, members }) => phase === 'stopped' && members.slice(1).every(({ phase: of }) => of === 'silent' || of === 'waiting'));
+    await w.untilStatus(
+      'it has stopped',
+      ({ phase, members }) => phase === 'stopped' && members.slice(1).every(({ phase: of }) => of === 'silent' || of === 'waiting'),
+    );
     const before = (await w.history()).events?.length;
     await pause(3000);
     expect((await w.history()).events?.length).toBe(before);

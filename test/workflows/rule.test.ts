@@ -31,15 +31,19 @@ describe('the commit rule', () => {
     expect(recordedAt[apply] ?? recordedAt.find((line) => line.startsWith('confirm pg-b+pg-c'))).toMatch(/recorded pg-b\+pg-c$/);
   });
 
-  scene('with nobody left to confirm, writes block until the policy relaxes it, which is undone by itself', { durability: { mode: 'sync', confirm: 1, relaxAfterMs: 1500 } }, async (w) => {
-    await w.steady();
-    for (const name of ['pg-b', 'pg-c']) w.member(name).die();
-    const status = await w.untilStatus('it is relaxed', ({ rule }) => rule.count === 0);
-    expect(status.electable).toEqual([]);
-    await w.until('the primary is told', () => governed(w).at(-1)?.rule.count === 0);
-    w.member('pg-b').start();
-    await w.untilStatus('it is in force again', ({ rule }) => rule.count === 1 && rule.names.join() === 'pg-b');
-  });
+  scene(
+    'with nobody left to confirm, writes block until the policy relaxes it, which is undone by itself',
+    { durability: { mode: 'sync', confirm: 1, relaxAfterMs: 1500 } },
+    async (w) => {
+      await w.steady();
+      for (const name of ['pg-b', 'pg-c']) w.member(name).die();
+      const status = await w.untilStatus('it is relaxed', ({ rule }) => rule.count === 0);
+      expect(status.electable).toEqual([]);
+      await w.until('the primary is told', () => governed(w).at(-1)?.rule.count === 0);
+      w.member('pg-b').start();
+      await w.untilStatus('it is in force again', ({ rule }) => rule.count === 1 && rule.names.join() === 'pg-b');
+    },
+  );
 
   scene('with nobody left and no such policy, it stands', {}, async (w) => {
     await w.steady();

@@ -31,7 +31,7 @@ describe('a standby', () => {
     expect((await w.status()).primary).toBe('pg-a');
   });
 
-  scene('I1: that had failed, and is promoted before its next offer was due, keeps the primary\'s role when that comes due', {}, async (w) => {
+  scene("I1: that had failed, and is promoted before its next offer was due, keeps the primary's role when that comes due", {}, async (w) => {
     await w.steady();
     const b = w.member('pg-b');
     // It streams on, and can be promoted, though its role fails.
@@ -78,15 +78,23 @@ describe('a standby', () => {
     expect((await w.status()).members.map(({ name }) => name)).toEqual(['pg-a', 'pg-b']);
   });
 
-  scene('that has seen a later epoch than its group refuses, says so, and is healed by the next incident', { members: [member('pg-a', { port: 1 }), member('pg-b', { port: 2 }), member('pg-c', { port: 3 })] }, async (w) => {
-    await w.steady();
-    const c = w.member('pg-c');
-    c.epoch = 5;
-    c.end({ end: 'failed', words: 'the database ended 4 times' });
-    const status = await w.untilStatus('it has refused', ({ members }) => members[2]?.lastEnd?.includes('has acted on epoch 5') === true);
-    expect(status.primary).toBe('pg-a');
-    await w.ask('switchover', { to: 'pg-b' });
-    const after = await w.untilStatus('everybody follows the new primary', ({ primary, phase, members }) => primary === 'pg-b' && phase === 'steady' && members.every(({ name, phase: of }) => name === 'pg-b' || of === 'following'));
-    expect(after.epoch).toBe(6);
-  });
+  scene(
+    'that has seen a later epoch than its group refuses, says so, and is healed by the next incident',
+    { members: [member('pg-a', { port: 1 }), member('pg-b', { port: 2 }), member('pg-c', { port: 3 })] },
+    async (w) => {
+      await w.steady();
+      const c = w.member('pg-c');
+      c.epoch = 5;
+      c.end({ end: 'failed', words: 'the database ended 4 times' });
+      const status = await w.untilStatus('it has refused', ({ members }) => members[2]?.lastEnd?.includes('has acted on epoch 5') === true);
+      expect(status.primary).toBe('pg-a');
+      await w.ask('switchover', { to: 'pg-b' });
+      const after = await w.untilStatus(
+        'everybody follows the new primary',
+        ({ primary, phase, members }) =>
+          primary === 'pg-b' && phase === 'steady' && members.every(({ name, phase: of }) => name === 'pg-b' || of === 'following'),
+      );
+      expect(after.epoch).toBe(6);
+    },
+  );
 });

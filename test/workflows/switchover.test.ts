@@ -11,30 +11,41 @@ function idsOf(world: World, ...acts: string[]): string[] {
 
 /** The old primary is open again, everybody follows it, and nobody is left at another epoch. */
 async function untilGivenBack(w: World): Promise<void> {
-  const status = await w.untilStatus('pg-a is open again, and both others follow', ({ primary, phase, members, incidents }) => primary === 'pg-a' && phase === 'steady' && incidents.every(({ endedAtMs }) => endedAtMs !== undefined) && members.every(({ name, phase: of }) => of === (name === 'pg-a' ? 'open' : 'following')));
+  const status = await w.untilStatus(
+    'pg-a is open again, and both others follow',
+    ({ primary, phase, members, incidents }) =>
+      primary === 'pg-a' &&
+      phase === 'steady' &&
+      incidents.every(({ endedAtMs }) => endedAtMs !== undefined) &&
+      members.every(({ name, phase: of }) => of === (name === 'pg-a' ? 'open' : 'following')),
+  );
   expect(status.members.map(({ epoch }) => epoch)).toEqual(status.members.map(() => status.epoch));
 }
 
 describe('a switchover', () => {
-  scene('checks, checkpoints, stops the old primary in order, promotes once, and only then publishes', { records: [{ name: 'db.test.', type: 'SRV', ttlSeconds: 5, provider: 'dns' }] }, async (w) => {
-    await w.steady();
-    await w.until('the first primary is published', () => w.published.length > 0);
-    const before = w.journal.length;
-    await w.ask('switchover', { to: 'pg-c' });
-    const status = await w.untilPrimary('pg-c');
-    expect(status.epoch).toBe(2);
-    const ids = w.journal.slice(before).map(({ id }) => id.replace(/\/\d{10,}$/, ''));
-    const order = ['inspect/pg-c/1/check', 'checkpoint/pg-c/1', 'step-down/pg-a/2', 'promote/pg-c/2', 'first-write/pg-c/2'].map((id) => ids.indexOf(id));
-    expect(order).toEqual(order.toSorted((a, b) => a - b));
-    expect(order).not.toContain(-1);
-    expect(ids.filter((id) => id.startsWith('promote/'))).toEqual(['promote/pg-c/2']);
-    expect(w.journal.find(({ id }) => id === 'promote/pg-c/2')?.ask).toMatchObject({ proof: 'agent', fromLsn: w.member('pg-a').database.lsn });
-    await w.untilStatus('the old primary follows the new one', ({ members }) => members[0]?.role === 'standby' && members[0].phase === 'following');
-    expect(w.published.at(-1)?.record).toMatchObject({ epoch: 2, values: [`0 0 3 127.0.0.1.`] });
-    const incident = await w.switchover(2);
-    expect(incident.outcome).toMatchObject({ outcome: 'done', primary: 'pg-c' });
-    expect(incident.loss.kind).toBe('none');
-  });
+  scene(
+    'checks, checkpoints, stops the old primary in order, promotes once, and only then publishes',
+    { records: [{ name: 'db.test.', type: 'SRV', ttlSeconds: 5, provider: 'dns' }] },
+    async (w) => {
+      await w.steady();
+      await w.until('the first primary is published', () => w.published.length > 0);
+      const before = w.journal.length;
+      await w.ask('switchover', { to: 'pg-c' });
+      const status = await w.untilPrimary('pg-c');
+      expect(status.epoch).toBe(2);
+      const ids = w.journal.slice(before).map(({ id }) => id.replace(/\/\d{10,}$/, ''));
+      const order = ['inspect/pg-c/1/check', 'checkpoint/pg-c/1', 'step-down/pg-a/2', 'promote/pg-c/2', 'first-write/pg-c/2'].map((id) => ids.indexOf(id));
+      expect(order).toEqual(order.toSorted((a, b) => a - b));
+      expect(order).not.toContain(-1);
+      expect(ids.filter((id) => id.startsWith('promote/'))).toEqual(['promote/pg-c/2']);
+      expect(w.journal.find(({ id }) => id === 'promote/pg-c/2')?.ask).toMatchObject({ proof: 'agent', fromLsn: w.member('pg-a').database.lsn });
+      await w.untilStatus('the old primary follows the new one', ({ members }) => members[0]?.role === 'standby' && members[0].phase === 'following');
+      expect(w.published.at(-1)?.record).toMatchObject({ epoch: 2, values: [`0 0 3 127.0.0.1.`] });
+      const incident = await w.switchover(2);
+      expect(incident.outcome).toMatchObject({ outcome: 'done', primary: 'pg-c' });
+      expect(incident.loss.kind).toBe('none');
+    },
+  );
 
   scene('to a target that is not fit is refused before anything is touched: nobody is asked to stop, and every role goes on', {}, async (w) => {
     await w.steady();
@@ -121,18 +132,22 @@ describe('a switchover', () => {
     expect(idsOf(w, 'promote')).toEqual([]);
   });
 
-  scene('cancelled while the target is being promoted, it goes on: the target is the primary', { records: [{ name: 'db.test.', type: 'A', ttlSeconds: 5, provider: 'dns' }] }, async (w) => {
-    await w.steady();
-    w.member('pg-b').once('promote', async (usual) => {
-      const answer = await usual();
-      await stage.client.workflow.getHandle(`switchover/${w.group}/2`).cancel();
-      return answer;
-    });
-    await w.ask('switchover', { to: 'pg-b' });
-    await w.untilPrimary('pg-b');
-    expect((await w.switchover(2)).outcome).toMatchObject({ outcome: 'done', primary: 'pg-b' });
-    expect(w.published.at(-1)?.record.epoch).toBe(2);
-  });
+  scene(
+    'cancelled while the target is being promoted, it goes on: the target is the primary',
+    { records: [{ name: 'db.test.', type: 'A', ttlSeconds: 5, provider: 'dns' }] },
+    async (w) => {
+      await w.steady();
+      w.member('pg-b').once('promote', async (usual) => {
+        const answer = await usual();
+        await stage.client.workflow.getHandle(`switchover/${w.group}/2`).cancel();
+        return answer;
+      });
+      await w.ask('switchover', { to: 'pg-b' });
+      await w.untilPrimary('pg-b');
+      expect((await w.switchover(2)).outcome).toMatchObject({ outcome: 'done', primary: 'pg-b' });
+      expect(w.published.at(-1)?.record.epoch).toBe(2);
+    },
+  );
 
   scene('whose old primary dies before it has stopped gives a role back that nobody takes up: the failover follows by itself', {}, async (w) => {
     await w.steady();
