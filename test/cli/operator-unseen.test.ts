@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import { describe, expect, inject, it } from 'vitest';
-import { useStage } from '../support/workflow-world.ts';
+import { useStage } from '../support/workflow-stage.ts';
 import { runCli } from './run-cli.ts';
 
 const { stage, scene } = useStage();

@@ -8,7 +8,8 @@ import type { Incident } from '../../src/model/incident.ts';
 import { groupWorkflowId } from '../../src/model/name.ts';
 import { UnderstudyError } from '../../src/model/error.ts';
 import { NEVER } from '../support/fake-member.ts';
-import { spec, useStage } from '../support/workflow-world.ts';
+import { useStage } from '../support/workflow-stage.ts';
+import { spec } from '../support/workflow-world.ts';
 import { type Ran, runCli } from './run-cli.ts';
 
 const { stage, scene } = useStage();

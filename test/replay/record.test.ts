@@ -4,7 +4,8 @@ import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.
 import { describe, inject, it } from 'vitest';
 import { UnderstudyError } from '../../src/model/error.ts';
 import { NEVER } from '../support/fake-member.ts';
-import { SIGNED, spec, useStage, type World } from '../support/workflow-world.ts';
+import { useStage } from '../support/workflow-stage.ts';
+import { SIGNED, spec, type World } from '../support/workflow-world.ts';
 
 /**
  * Plays one story of each kind and keeps its histories, for replay.test.ts to hold today's code to. Only `npm run golden` does: a history is kept because it is old.

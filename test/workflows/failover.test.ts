@@ -2,7 +2,8 @@ import { describe, expect } from 'vitest';
 import { UnderstudyError } from '../../src/model/error.ts';
 import { member } from '../decide/world.ts';
 import { NEVER } from '../support/fake-member.ts';
-import { useStage, type World } from '../support/workflow-world.ts';
+import { useStage } from '../support/workflow-stage.ts';
+import type { World } from '../support/workflow-world.ts';
 
 const { stage, scene } = useStage();
 const TWO = [member('pg-a', { port: 1 }), member('pg-b', { port: 2 })];

@@ -1,5 +1,6 @@
 import { describe, expect } from 'vitest';
-import { useStage, type World } from '../support/workflow-world.ts';
+import { useStage } from '../support/workflow-stage.ts';
+import type { World } from '../support/workflow-world.ts';
 
 const { scene } = useStage();
 

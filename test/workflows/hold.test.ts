@@ -2,7 +2,8 @@ import { WorkflowNotFoundError } from '@temporalio/common';
 import { describe, expect } from 'vitest';
 import type { Policy } from '../../src/model/group.ts';
 import type { Incident } from '../../src/model/incident.ts';
-import { SIGNED, spec, useStage, type World } from '../support/workflow-world.ts';
+import { useStage } from '../support/workflow-stage.ts';
+import { SIGNED, spec, type World } from '../support/workflow-world.ts';
 
 const { stage, scene } = useStage();
 const HOUR_MS = 3_600_000;

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
 import { UnderstudyError } from '../../src/model/error.ts';
-import { SIGNED, useStage, type World } from '../support/workflow-world.ts';
+import { useStage } from '../support/workflow-stage.ts';
+import { SIGNED, type World } from '../support/workflow-world.ts';
 
 const { scene } = useStage();
 

@@ -1,7 +1,8 @@
 import { describe, expect } from 'vitest';
 import type { GroupSpec } from '../../src/model/group.ts';
 import { member } from '../decide/world.ts';
-import { SIGNED, useStage, type World } from '../support/workflow-world.ts';
+import { useStage } from '../support/workflow-stage.ts';
+import { SIGNED, type World } from '../support/workflow-world.ts';
 
 const { scene } = useStage();
 

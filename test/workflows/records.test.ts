@@ -1,7 +1,7 @@
 import { describe, expect } from 'vitest';
 import type { Published } from '../../src/model/act.ts';
 import type { Incident } from '../../src/model/incident.ts';
-import { useStage } from '../support/workflow-world.ts';
+import { useStage } from '../support/workflow-stage.ts';
 
 const { stage, scene } = useStage();
 const record = { name: 'db.test.', type: 'SRV', ttlSeconds: 5, provider: 'dns' } as const;

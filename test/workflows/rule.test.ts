@@ -1,7 +1,8 @@
 import { describe, expect } from 'vitest';
 import type { GovernAsk } from '../../src/model/act.ts';
 import { UnderstudyError } from '../../src/model/error.ts';
-import { useStage, type World } from '../support/workflow-world.ts';
+import { useStage } from '../support/workflow-stage.ts';
+import type { World } from '../support/workflow-world.ts';
 
 const { scene } = useStage();
 

@@ -1,7 +1,8 @@
 import { describe, expect } from 'vitest';
 import { UnderstudyError } from '../../src/model/error.ts';
 import { member } from '../decide/world.ts';
-import { useStage, type World } from '../support/workflow-world.ts';
+import { useStage } from '../support/workflow-stage.ts';
+import type { World } from '../support/workflow-world.ts';
 
 const { scene } = useStage();
 

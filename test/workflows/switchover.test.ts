@@ -1,7 +1,8 @@
 import { describe, expect } from 'vitest';
 import { UnderstudyError } from '../../src/model/error.ts';
 import { NEVER } from '../support/fake-member.ts';
-import { useStage, type World } from '../support/workflow-world.ts';
+import { useStage } from '../support/workflow-stage.ts';
+import type { World } from '../support/workflow-world.ts';
 
 const { stage, scene } = useStage();
 
