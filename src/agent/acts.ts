@@ -14,7 +14,8 @@ const ARRIVAL_LIMIT_MS = 2000;
 const CHECKPOINT_AFTER_MS = 300;
 
 /** Reports this member, its place frozen first where that was asked and is right (protocol 2b, 3.2, 3.5). */
-export async function inspect({ member }: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
+export async function inspect({ member, idle }: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
+  if (ask.freeze !== 'no' && idle && !member.running) await startFrozen(member, ask, signal);
   if (ask.freeze !== 'no' && member.running && !member.detached) {
     const live = await member.connect(signal);
     const quiet = ask.freeze === 'now' || (await waitUntilQuiet(member, ask.quarantineMs / 2, signal));
@@ -23,6 +24,22 @@ export async function inspect({ member }: Hands, ask: InspectAsk, signal: AbortS
     }
   }
   return member.report(signal);
+}
+
+/**
+ * A standby that came back while an incident is open has no role, and would get one only after it; but the incident may need its answer to be sure of
+ * every acknowledged write. It is started read-only, receiving from nobody.
+ */
+async function startFrozen(member: Member, ask: InspectAsk, signal: AbortSignal): Promise<void> {
+  const footprint = await member.driver.footprint(signal);
+  if (footprint.state !== 'data' || !footprint.standby) return;
+  try {
+    await member.exclusively(() => member.start({ as: 'standby' }, { upstream: undefined, rule: ask.rule ?? NO_RULE, leaseMs: ask.quarantineMs }, signal));
+  } catch (error) {
+    // Then the report says that it does not run, and why.
+    if (!(error instanceof UnderstudyError)) throw error;
+    member.log.warn({ err: error }, 'a standby without a role could not be started to answer an incident');
+  }
 }
 
 /** False as soon as something is received again: the primary lives, whatever became of its agent. */

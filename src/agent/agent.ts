@@ -150,6 +150,7 @@ export class Agent {
     return {
       member: this.#member,
       primary: holder instanceof PrimaryHolder ? holder : undefined,
+      idle: holder === undefined,
       leaseMs: this.#leaseMs,
       letGo: async (why) => {
         await this.#holder?.supersede(why);

@@ -7,6 +7,8 @@ export interface Hands {
   readonly member: Member;
   /** The holder of the primary's role on this member, if it has it. */
   readonly primary: PrimaryHolder | undefined;
+  /** Nobody holds a role on this member. */
+  readonly idle: boolean;
   /** L of the role last given. */
   readonly leaseMs: number;
   /** Whoever holds a role lets go of it, without touching the database. */

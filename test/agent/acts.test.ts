@@ -79,6 +79,7 @@ async function hands(
   const made: Hands = {
     member,
     primary: undefined,
+    idle: false,
     leaseMs: LEASE_MS,
     letGo: () => {
       deeds.push('role let go');
