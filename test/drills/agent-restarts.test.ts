@@ -1,30 +1,36 @@
 import { expect, it } from 'vitest';
-import { isAlive, signalIfThere } from '../../src/stage/pids.ts';
 import { GROUP } from '../../src/stage/stage-file.ts';
 import { monotonicNs } from '../../src/stage/writer-log.ts';
 import { run } from '../stage/stage-command.ts';
-import { LIMIT_MS, describeDrill, type Drill } from './drill.ts';
+import { LIMIT_MS, describeDrill, killAgent, type Drill } from './drill.ts';
 
-/** An agent of Node is back within about a second; on a busy machine it takes several. */
-const LEASE_MS = 6000;
+/** An agent is back within about a second; on a machine that is very busy it was seen to take ten. */
+const LEASE_MS = 20_000;
 
-describeDrill('an agent or a guard is killed', { members: 3, leaseMs: LEASE_MS, durability: 'sync' }, (drill) => {
+describeDrill('an agent is killed, and back within the lease', { members: 3, leaseMs: LEASE_MS, durability: 'sync' }, (drill) => {
   it("the primary's agent is killed and back within the lease: the same database goes on, and there is no incident", async () => {
     await drill.untilSteady();
     await drill.untilFlowing();
     const { name } = await drill.primary();
     const before = { status: await drill.status(), pids: drill.running(name) };
+    const role = await primaryRole(drill);
     const killedNs = monotonicNs();
     await killAgent(drill, name);
     await drill.stage.startPart(name);
+    // By the token that the first one left behind: a role that is offered anew would have another id.
+    const backMs = Date.now();
+    await drill.until('the new agent to renew the same role', async () => {
+      const now = await primaryRole(drill);
+      return now.id === role.id && now.beatMs > backMs ? [] : [`${now.id}, last renewed ${backMs - now.beatMs} ms before it was back`];
+    });
     await drill.untilSteady();
-    await untilPastTheLease(drill, killedNs);
+    await drill.untilFlowing();
     const after = { status: await drill.status(), pids: drill.running(name) };
     expect(after.status).toMatchObject({ primary: name, epoch: before.status.epoch, incidents: before.status.incidents });
     expect(after.pids).toMatchObject({ guard: before.pids.guard, postmaster: before.pids.postmaster });
     expect(after.pids.agent).not.toBe(before.pids.agent);
-    // It was never closed: a restart of the database, let alone a failover, would have taken longer than the rest of the lease.
-    expect(drill.gapSince(killedNs)).toBeLessThan(LEASE_MS / 2);
+    // Nobody closed it: a lease that had run out would have taken the database with it.
+    expect(drill.gapSince(killedNs)).toBeLessThan(LEASE_MS / 4);
   }, LIMIT_MS);
 
   it("a standby's agent is killed and restarted: its database streams on, and nobody is concerned", async () => {
@@ -40,7 +46,7 @@ describeDrill('an agent or a guard is killed', { members: 3, leaseMs: LEASE_MS, 
     const after = { status: await drill.status(), pids: drill.running(standby.name) };
     expect(after.status).toMatchObject({ primary: before.status.primary, epoch: before.status.epoch, incidents: before.status.incidents });
     expect(after.pids).toMatchObject({ guard: before.pids.guard, postmaster: before.pids.postmaster });
-    expect(drill.gapSince(killedNs)).toBeLessThan(LEASE_MS / 2);
+    expect(drill.gapSince(killedNs)).toBeLessThan(LEASE_MS / 4);
   }, LIMIT_MS);
 
   it('I1: a second agent for the same member refuses to start, and the first goes on', async () => {
@@ -53,57 +59,14 @@ describeDrill('an agent or a guard is killed', { members: 3, leaseMs: LEASE_MS, 
     expect(drill.running(name)).toEqual(before);
   }, LIMIT_MS);
 
-  it("I1: the primary's guard is killed: its database dies with it, and another member takes over once the lease is over", async () => {
-    await drill.untilSteady();
-    await drill.untilFlowing();
-    const { epoch } = await drill.status();
-    const { name } = await drill.primary();
-    const { guard, postmaster } = drill.running(name);
-    const mark = drill.mark('guard killed', name);
-    signalIfThere(guard, 'SIGKILL');
-    await drill.until('the database to be gone with its guard', () => (isAlive(postmaster) ? ['it lives'] : []), { everyMs: 5 });
-    await drill.until('another member to take over', async () => ((await drill.status()).epoch > epoch ? [] : [`still epoch ${epoch}`]));
-    await drill.untilSteady();
-    await drill.untilFlowing();
-    const verdict = await drill.expectNothingBroken();
-    const after = await drill.status();
-    expect(after).toMatchObject({ epoch: epoch + 1 });
-    expect(after.primary).not.toBe(name);
-    expect(verdict.newPort).not.toBe(mark.oldPort);
-    // Nobody could say that it was fenced, so nobody was promoted before its lease had run out.
-    expect(verdict.firstWriteMs).toBeGreaterThan(LEASE_MS / 2);
-    expect(await drill.incident(`failover/orders/${epoch + 1}`)).toMatchObject({ cause: { kind: 'lease-expired' }, outcome: { outcome: 'done' } });
-  }, LIMIT_MS);
-
-  it("I1: the primary's agent is killed and stays away: the guard closes the database before anybody else opens", async () => {
-    await drill.untilSteady();
-    await drill.untilFlowing();
-    const { epoch } = await drill.status();
-    const { name } = await drill.primary();
-    const { postmaster } = drill.running(name);
-    drill.mark('agent killed for good', name);
-    await killAgent(drill, name);
-    await drill.until('its guard to have stopped the database', () => (isAlive(postmaster) ? ['it lives'] : []));
-    await drill.until('another member to take over', async () => ((await drill.status()).epoch > epoch ? [] : [`still epoch ${epoch}`]));
-    await drill.untilFlowing();
-    await drill.stage.startPart(name);
-    await drill.untilSteady();
-    await drill.expectNothingBroken();
-    expect((await drill.status()).primary).not.toBe(name);
-  }, LIMIT_MS);
-
   it('I2: after all that all members are alike, exactly one of them writable', async () => {
     await drill.expectAllAlike();
   }, LIMIT_MS);
 });
 
-async function killAgent(drill: Drill, name: string): Promise<void> {
-  signalIfThere(drill.running(name).agent, 'SIGKILL');
-  await drill.until('the agent to be gone', () => (drill.stage.pidsOf(name).agent === null ? [] : ['it runs']), { everyMs: 5 });
-}
-
-/** What a lost lease would have done shows once it would have run out. */
-async function untilPastTheLease(drill: Drill, sinceNs: number): Promise<void> {
-  await drill.until('the lease of then to be over', () => (monotonicNs() - sinceNs > 1.25 * LEASE_MS * 1e6 ? [] : ['not yet']));
-  await drill.untilFlowing();
+/** The role that the primary's agent holds, as the server sees it. */
+async function primaryRole(drill: Drill): Promise<{ id: string; beatMs: number }> {
+  const { raw } = await drill.group.describe();
+  const role = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'primary');
+  return { id: role?.activityId ?? 'none', beatMs: Number(role?.lastHeartbeatTime?.seconds ?? 0) * 1000 + (role?.lastHeartbeatTime?.nanos ?? 0) / 1e6 };
 }

@@ -35,11 +35,13 @@ describeDrill("a group's workflow begins anew under load", { members: 3, leaseMs
     const runs = new Set<string>();
     const orders = new Set<string>();
     await drill.until(`${RUNS} runs one after another`, async () => {
+      // A group to which nothing happens writes no history, and has no reason to begin anew: this changes nothing, and is an event.
+      await drill.group.signal('news', { member: 'nobody', turn: 0 });
       const { runId, raw } = await drill.group.describe();
       runs.add(runId);
       for (const { activityId } of raw.pendingActivities ?? []) if (activityId?.startsWith(`primary/${before.primary}/${before.epoch}/`) === true) orders.add(activityId);
       return runs.size >= RUNS && orders.size >= RUNS ? [] : [`${runs.size} runs and ${orders.size} orders so far`];
-    });
+    }, { everyMs: 250 });
     await drill.untilFlowing();
     await drill.untilSteady();
     await expectUntouched(drill, before, sinceNs);

@@ -222,3 +222,8 @@ export function describeDrill(title: string, options: Omit<StageOptions, 'portBa
     define(drill);
   });
 }
+
+export async function killAgent(drill: Drill, name: string): Promise<void> {
+  signalIfThere(drill.running(name).agent, 'SIGKILL');
+  await drill.until('the agent to be gone', () => (drill.stage.pidsOf(name).agent === null ? [] : ['it runs']), { everyMs: 5 });
+}
