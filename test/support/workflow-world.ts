@@ -133,12 +133,9 @@ export class World {
     return last;
   }
 
-  /** Until this member is the primary, and open, and no incident is under way. */
+  /** Until this member is the primary, and open. Its incident may still settle clients: nobody has to wait for that. */
   untilPrimary(name: string): Promise<GroupStatus> {
-    return this.untilStatus(
-      `${name} is the primary, and all is well`,
-      (status) => status.primary === name && status.phase === 'steady' && status.incidents.every(({ endedAtMs }) => endedAtMs !== undefined),
-    );
+    return this.untilStatus(`${name} is the primary, and all is well`, ({ primary, phase }) => primary === name && phase === 'steady');
   }
 
   async until(what: string, holds: () => boolean | Promise<boolean>, limitMs = WAIT_LIMIT_MS, seen: () => unknown = () => undefined): Promise<void> {
