@@ -232,7 +232,7 @@ function frozenPlaces(input: ElectionInput, expected: Expected): Map<string, Lsn
   const places = new Map<string, Lsn>();
   for (const report of reportsOf(input)) {
     const { live, member } = report;
-    if (live === undefined || member === input.oldPrimary.member || live.systemId !== expected.systemId) continue;
+    if (live === undefined || live.systemId !== expected.systemId) continue;
     if (live.inRecovery && isFrozen(report) && onHistory(live, input, expected)) places.set(member, live.flushedLsn);
   }
   return places;
