@@ -16,7 +16,11 @@ export interface Order {
 }
 
 /** A role: no retry by the server, and a cancellation waits until the member has let go (protocol 1.6). */
-export function role(group: string, member: string, o: Order & { readonly heartbeatMs: number; readonly takeUpWithinMs: number | undefined }): Pick<MemberActs, 'primary' | 'standby'> {
+export function role(
+  group: string,
+  member: string,
+  o: Order & { readonly heartbeatMs: number; readonly takeUpWithinMs: number | undefined },
+): Pick<MemberActs, 'primary' | 'standby'> {
   return proxyActivities<MemberActs>({
     activityId: o.id,
     summary: o.summary,
@@ -44,7 +48,11 @@ export function promotion(group: string, member: string, o: Order & { readonly l
 }
 
 /** One question or one act of a member, within a limit, asked once. */
-export function member(group: string, name: string, o: Order & { readonly startWithinMs: number; readonly limitMs: number }): Omit<MemberActs, 'primary' | 'standby' | 'promote'> {
+export function member(
+  group: string,
+  name: string,
+  o: Order & { readonly startWithinMs: number; readonly limitMs: number },
+): Omit<MemberActs, 'primary' | 'standby' | 'promote'> {
   return proxyActivities<MemberActs>({
     activityId: o.id,
     summary: o.summary,

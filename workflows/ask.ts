@@ -33,7 +33,17 @@ async function askOne({ spec, epoch, round, freeze, ruleOf }: Question, name: st
     limitMs: answerWithinMs + spec.leaseMs,
   });
   try {
-    return { member: name, report: await act.inspect({ group: spec.name, member: name, epoch, freeze, quarantineMs: spec.leaseMs, ...(ruleOf === undefined ? {} : { rule: ruleOf(name) }) }) };
+    return {
+      member: name,
+      report: await act.inspect({
+        group: spec.name,
+        member: name,
+        epoch,
+        freeze,
+        quarantineMs: spec.leaseMs,
+        ...(ruleOf === undefined ? {} : { rule: ruleOf(name) }),
+      }),
+    };
   } catch (error) {
     if (isCancellation(error)) throw error;
     const words = silenceOf(error);
@@ -46,7 +56,8 @@ async function askOne({ spec, epoch, round, freeze, ruleOf }: Question, name: st
 export function silenceOf(error: unknown): string | undefined {
   if (!(error instanceof ActivityFailure)) return undefined;
   const { cause } = error;
-  if (cause instanceof TimeoutFailure) return cause.timeoutType === 'SCHEDULE_TO_START' ? 'its agent did not take up the question in time' : 'its agent did not answer in time';
+  if (cause instanceof TimeoutFailure)
+    return cause.timeoutType === 'SCHEDULE_TO_START' ? 'its agent did not take up the question in time' : 'its agent did not answer in time';
   if (cause instanceof ApplicationFailure) return `its agent answered with an error: ${cause.message}`;
   return error.message;
 }

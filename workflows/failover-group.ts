@@ -1,6 +1,7 @@
 import { allHandlersFinished, condition, continueAsNew, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import { decideFounding } from '../src/decide/founding.ts';
 import type { GroupSpec } from '../src/model/group.ts';
+import { recordOwner } from '../src/model/name.ts';
 import { askAll } from './ask.ts';
 import { badInput, wrongInSpec } from './input.ts';
 import { GroupKeeper } from './group-keeper.ts';
@@ -36,11 +37,13 @@ export async function failoverGroup(input: GroupInput): Promise<never> {
   const startedAtMs = Date.now();
   const isTime = (): boolean => isTimeForANewRun(startedAtMs, input.eventsARun ?? EVENTS_A_RUN);
   const { namespace } = workflowInfo();
-  const state = input.state ?? beginState({ spec: input.spec, specHash: input.specHash ?? '', owner: `${namespace}/${input.spec.name}`, attributes: input.attributes ?? false });
+  const state =
+    input.state ??
+    beginState({ spec: input.spec, specHash: input.specHash ?? '', owner: recordOwner(namespace, input.spec.name), attributes: input.attributes ?? false });
   const keeper = new GroupKeeper(state);
   setHandler(messages.status, () => keeper.status, { description: 'How the group is' });
   setHandler(messages.spec, () => state.spec, { description: 'The configuration that the group goes by' });
-  setHandler(messages.news, (word) => keeper.hearNews(word), { description: 'From a member\'s agent: what has changed there' });
+  setHandler(messages.news, (word) => keeper.hearNews(word), { description: "From a member's agent: what has changed there" });
   setHandler(messages.elected, (word) => keeper.hearElected(word), { description: 'From an incident: whom it is about to promote' });
   setHandler(messages.refused, (word) => keeper.hearRefused(word), { description: 'From an incident: who was not promoted after all' });
   setHandler(messages.promoted, (word) => keeper.hearPromoted(word), { description: 'From an incident: who is the primary now' });

@@ -124,13 +124,25 @@ async function hold(input: FailoverInput, trying: Trying, round: number, log: In
   // Where the first round has no answer to give, the old primary's return is the best one (protocol 3.5): from then on it is asked too.
   const names = spec.members.map(({ name }) => name).filter((name) => round > 1 || name !== before.primary);
   const inspected = log.step('inspect');
-  const answers = await askAll({ spec, epoch: trying.epoch, round: String(round), freeze: input.fencedBy === 'lease' ? 'when-quiet' : 'now', names, ruleOf: (name) => ruleFor(input, name, input.electable) });
+  const answers = await askAll({
+    spec,
+    epoch: trying.epoch,
+    round: String(round),
+    freeze: input.fencedBy === 'lease' ? 'when-quiet' : 'now',
+    names,
+    ruleOf: (name) => ruleFor(input, name, input.electable),
+  });
   inspected('done', `${answers.filter((answer) => 'report' in answer).length} of ${names.length} answered`);
   const asked: ElectionInput = {
     epoch: trying.epoch,
     spec,
     rule: before.rule,
-    oldPrimary: { member: before.primary, fencedBy: input.fencedBy, ...(before.last === undefined ? {} : { last: before.last }), ...(input.fork === undefined ? {} : { fork: input.fork }) },
+    oldPrimary: {
+      member: before.primary,
+      fencedBy: input.fencedBy,
+      ...(before.last === undefined ? {} : { last: before.last }),
+      ...(input.fork === undefined ? {} : { fork: input.fork }),
+    },
     answers,
     excluded: [...input.excluded, ...trying.failed],
     electable: input.electable,
@@ -154,12 +166,22 @@ function holdElection(asked: ElectionInput, excluded: readonly string[], failed:
   return { election: elect(wider), asked: wider };
 }
 
-async function act(input: FailoverInput, trying: Trying, election: Extract<Election, { outcome: 'elected' }>, log: IncidentLog): Promise<IncidentOutcome | { refused: string }> {
+async function act(
+  input: FailoverInput,
+  trying: Trying,
+  election: Extract<Election, { outcome: 'elected' }>,
+  log: IncidentLog,
+): Promise<IncidentOutcome | { refused: string }> {
   const { spec } = input;
   const fit = election.verdicts.filter((verdict) => verdict.fit && verdict.member !== election.member).map((verdict) => verdict.member);
   const rule = ruleFor(input, election.member, fit);
   // The others are pointed at the winner while it is being promoted: they meet the new timeline there.
-  const telling = tellGroup(spec.name, messages.elected, { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch, inForce: rule, electable: fit }, log);
+  const telling = tellGroup(
+    spec.name,
+    messages.elected,
+    { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch, inForce: rule, electable: fit },
+    log,
+  );
   const opened = await openOn({ spec, member: election.member, epoch: trying.epoch, proof: input.fencedBy, rule, electable: fit, fromLsn: election.lsn, log });
   await telling;
   if ('failed' in opened) {
@@ -172,14 +194,30 @@ async function act(input: FailoverInput, trying: Trying, election: Extract<Elect
   }
   log.lost(election.loss);
   const { timeline, fork } = opened;
-  const promotedWord = { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch, timeline, ...(fork === undefined ? {} : { fork }), inForce: rule, electable: fit };
-  await Promise.all([tellGroup(spec.name, messages.promoted, promotedWord, log), settleClients({ spec, owner: input.owner, primary: election.member, epoch: trying.epoch, log })]);
+  const promotedWord = {
+    incident: workflowInfo().workflowId,
+    member: election.member,
+    epoch: trying.epoch,
+    timeline,
+    ...(fork === undefined ? {} : { fork }),
+    inForce: rule,
+    electable: fit,
+  };
+  await Promise.all([
+    tellGroup(spec.name, messages.promoted, promotedWord, log),
+    settleClients({ spec, owner: input.owner, primary: election.member, epoch: trying.epoch, log }),
+  ]);
   return { outcome: 'done', primary: election.member, epoch: trying.epoch, timeline };
 }
 
 function ruleFor({ spec, excluded }: FailoverInput, elected: string, reachable: readonly string[]): CommitRule {
   const following = reachable.filter((name) => name !== elected);
-  return ruleAfterPromotion({ durability: spec.durability, elected, reachable: mayConfirm({ members: spec.members, following, excluded }), members: spec.members.map(({ name }) => name) });
+  return ruleAfterPromotion({
+    durability: spec.durability,
+    elected,
+    reachable: mayConfirm({ members: spec.members, following, excluded }),
+    members: spec.members.map(({ name }) => name),
+  });
 }
 
 /** Whether the old primary's agent is there and its database could be opened again at its own epoch. */

@@ -14,7 +14,18 @@ import { failoverWorkflowId, switchoverWorkflowId } from '../src/model/name.ts';
 import type { GroupStatus } from '../src/model/status.ts';
 import { showGroup } from './attributes.ts';
 import { failover } from './failover.ts';
-import { decidingIncident, freshView, openIncident, outcomeWords, primaryOpen, primaryTaken, statusOf, type GroupState, type Loss, type MemberView } from './group-state.ts';
+import {
+  decidingIncident,
+  freshView,
+  openIncident,
+  outcomeWords,
+  primaryOpen,
+  primaryTaken,
+  statusOf,
+  type GroupState,
+  type Loss,
+  type MemberView,
+} from './group-state.ts';
 import type { ElectedWord, PromotedWord } from './messages.ts';
 import { isPublished, publishAll } from './publish.ts';
 import { RoleBook, type Ended } from './roles.ts';
@@ -117,7 +128,9 @@ export class GroupKeeper {
     const { state } = this;
     // A group in trouble has a long life, too: where it waits for a person, for a time or for the next try, its state says so.
     const waits = primaryOpen(state) || state.held !== undefined || state.due.retry !== undefined || state.stopped !== undefined;
-    return waits && !state.incidents.some(({ endedAtMs }) => endedAtMs === undefined) && !this.#rules.busy && state.after === undefined && this.#inbox.length === 0;
+    return (
+      waits && !state.incidents.some(({ endedAtMs }) => endedAtMs === undefined) && !this.#rules.busy && state.after === undefined && this.#inbox.length === 0
+    );
   }
 
   /** Something has changed that the loop must look at. */
@@ -255,7 +268,11 @@ export class GroupKeeper {
       hungAfterMs: spec.policy.hungAfterMs,
       stopWithinMs: spec.policy.stopWithinMs,
     };
-    this.#roles.primary(spec, order, patient ? undefined : Math.min((spec.leaseMs + TAKE_UP_GRACE_MS) * longer, Math.max(spec.leaseMs + TAKE_UP_GRACE_MS, OFFER_AGAIN_AT_MOST_MS)));
+    this.#roles.primary(
+      spec,
+      order,
+      patient ? undefined : Math.min((spec.leaseMs + TAKE_UP_GRACE_MS) * longer, Math.max(spec.leaseMs + TAKE_UP_GRACE_MS, OFFER_AGAIN_AT_MOST_MS)),
+    );
   }
 
   #offerStandbys(): void {
@@ -316,13 +333,13 @@ export class GroupKeeper {
     // In an incident its own orders follow, at its end at the latest; what was let go of for them is no news.
     if (decidingIncident(state) !== undefined) return;
     if (end.end === 'silent' || end.end === 'paused') {
-      log.warn('a standby\'s role ended', { member, ...end });
+      log.warn("a standby's role ended", { member, ...end });
       this.#offerStandby(member, state.primary ?? member, state.epoch);
       return;
     }
     const failures = (this.#standbyFailures.get(member) ?? 0) + 1;
     this.#standbyFailures.set(member, failures);
-    log.warn('a standby\'s role ended', { member, failures, ...end });
+    log.warn("a standby's role ended", { member, failures, ...end });
     this.#standbyDue.set(member, Date.now() + Math.min(OFFER_AGAIN_MS * 2 ** (failures - 1), OFFER_AGAIN_AT_MOST_MS));
   }
 
@@ -335,7 +352,10 @@ export class GroupKeeper {
     const taken = end.end !== 'taken-back' && !(end.end === 'timed-out' && end.kind === 'not-taken-up');
     if (after !== undefined) {
       state.after = undefined;
-      this.#beginFailover(taken ? { cause: after.loss.cause, fencedBy: end.end === 'fenced' ? 'agent' : 'lease', endedAtMs: Date.now(), ...this.#lastAfter(end) } : after.loss, after.ask);
+      this.#beginFailover(
+        taken ? { cause: after.loss.cause, fencedBy: end.end === 'fenced' ? 'agent' : 'lease', endedAtMs: Date.now(), ...this.#lastAfter(end) } : after.loss,
+        after.ask,
+      );
       return;
     }
     if (end.end === 'taken-back') return;
@@ -354,11 +374,15 @@ export class GroupKeeper {
       end,
       spec: state.spec,
       rule: state.recorded,
-      standbys: this.#others(state.primary ?? '').map((name) => ({ member: name, streaming: state.members[name]?.phase === 'following', electable: state.electable.includes(name) && !(name in state.excluded) })),
+      standbys: this.#others(state.primary ?? '').map((name) => ({
+        member: name,
+        streaming: state.members[name]?.phase === 'following',
+        electable: state.electable.includes(name) && !(name in state.excluded),
+      })),
       restartsTried: state.restartsTried,
       nowMs: Date.now(),
     });
-    log.warn('the primary\'s role ended', { member: state.primary, end, follow: verdict.follow });
+    log.warn("the primary's role ended", { member: state.primary, end, follow: verdict.follow });
     switch (verdict.follow) {
       case 'failover': {
         const before = end.end === 'timed-out' && end.kind === 'not-taken-up' ? state.lastLoss : undefined;
@@ -374,7 +398,9 @@ export class GroupKeeper {
       case 'offer-again':
         state.restartsTried += 1;
         this.#remember(end, verdict.words);
-        state.due.offer = Date.now() + (end.end === 'paused' || end.end === 'superseded' ? 0 : Math.min(OFFER_AGAIN_MS * 2 ** (state.restartsTried - 1), OFFER_AGAIN_AT_MOST_MS));
+        state.due.offer =
+          Date.now() +
+          (end.end === 'paused' || end.end === 'superseded' ? 0 : Math.min(OFFER_AGAIN_MS * 2 ** (state.restartsTried - 1), OFFER_AGAIN_AT_MOST_MS));
         return;
       case 'stop':
         state.stopped = verdict.words;
@@ -452,7 +478,10 @@ export class GroupKeeper {
     const id = switchoverWorkflowId(state.spec.name, epoch);
     const cause = { kind: 'operator' as const, words: `${ask.by} asked for a switchover: ${ask.reason}`, knownAtMs: Date.now() };
     this.#noteIncident(id, 'switchover', epoch, 'operator');
-    const input = { ...this.#incidentInput(epoch, { cause, fencedBy: 'agent' }, { kind: 'person', name: ask.by, reason: ask.reason }), ...(ask.to === undefined ? {} : { to: ask.to }) };
+    const input = {
+      ...this.#incidentInput(epoch, { cause, fencedBy: 'agent' }, { kind: 'person', name: ask.by, reason: ask.reason }),
+      ...(ask.to === undefined ? {} : { to: ask.to }),
+    };
     void this.#follow(id, startChild(switchover, { ...this.#childOptions(id, `switchover of ${state.spec.name}: ${ask.reason}`), args: [input] }));
     return id;
   }
@@ -531,7 +560,13 @@ export class GroupKeeper {
       epoch,
       cause: loss.cause,
       actor,
-      before: { primary: state.primary ?? '', epoch: state.epoch, rule: state.recorded, ...(loss.last === undefined ? {} : { last: loss.last }), ...(loss.endedAtMs === undefined ? {} : { endedAtMs: loss.endedAtMs }) },
+      before: {
+        primary: state.primary ?? '',
+        epoch: state.epoch,
+        rule: state.recorded,
+        ...(loss.last === undefined ? {} : { last: loss.last }),
+        ...(loss.endedAtMs === undefined ? {} : { endedAtMs: loss.endedAtMs }),
+      },
       electable: state.electable,
       excluded: Object.keys(state.excluded),
       attributes: state.attributes,
@@ -540,7 +575,13 @@ export class GroupKeeper {
 
   #childOptions(workflowId: string, staticSummary: string) {
     // A dead or hung worker must not cost ten seconds in the middle of a failover (protocol 9). The incident outlives a group that is terminated.
-    return { workflowId, staticSummary: staticSummary.slice(0, 200), workflowTaskTimeout: '2s', parentClosePolicy: ParentClosePolicy.ABANDON, taskQueue: workflowInfo().taskQueue } as const;
+    return {
+      workflowId,
+      staticSummary: staticSummary.slice(0, 200),
+      workflowTaskTimeout: '2s',
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      taskQueue: workflowInfo().taskQueue,
+    } as const;
   }
 
   #noteIncident(id: string, kind: Incident['kind'], epoch: number, cause: string): void {
@@ -560,7 +601,11 @@ export class GroupKeeper {
       const words = `the incident's workflow ended without a report: ${error instanceof Error ? (error.cause instanceof Error ? error.cause.message : error.message) : String(error)}`;
       // A workflow that has ended is no fence (protocol 2): whom it was opening may be open.
       const opening = this.#elected?.incident === id ? this.#elected : undefined;
-      outcome = { outcome: 'failed', words, ...(opening === undefined ? {} : { perhaps: { member: opening.member, epoch: opening.epoch, rule: opening.inForce, electable: opening.electable } }) };
+      outcome = {
+        outcome: 'failed',
+        words,
+        ...(opening === undefined ? {} : { perhaps: { member: opening.member, epoch: opening.epoch, rule: opening.inForce, electable: opening.electable } }),
+      };
     }
     this.#inbox.push(() => this.#heedOutcome(id, outcome));
   }
@@ -600,7 +645,8 @@ export class GroupKeeper {
     else if (anew) this.#offerPrimary({ patient: false });
     // What was refused touched nobody; everything else has frozen or repointed some.
     for (const { name } of state.spec.members) {
-      if (name !== state.primary && (anew || outcome.outcome !== 'refused' || this.#roles.holds(name) !== 'standby')) this.#offerStandby(name, state.primary ?? name, state.epoch);
+      if (name !== state.primary && (anew || outcome.outcome !== 'refused' || this.#roles.holds(name) !== 'standby'))
+        this.#offerStandby(name, state.primary ?? name, state.epoch);
     }
   }
 
@@ -690,13 +736,29 @@ export class GroupKeeper {
 
   #relaxAtMs(): number | undefined {
     const { durability } = this.state.spec;
-    if (durability.mode !== 'sync' || durability.relaxAfterMs === undefined || this.state.relaxed || this.state.aloneSinceMs === undefined || !primaryOpen(this.state)) return undefined;
+    if (
+      durability.mode !== 'sync' ||
+      durability.relaxAfterMs === undefined ||
+      this.state.relaxed ||
+      this.state.aloneSinceMs === undefined ||
+      !primaryOpen(this.state)
+    )
+      return undefined;
     return this.state.aloneSinceMs + durability.relaxAfterMs;
   }
 
   #nextDueMs(): number | undefined {
     const { due, held, paused } = this.state;
-    const all = [due.offer, due.restart, due.retry, held?.untilMs, paused?.untilMs, this.#relaxAtMs(), this.#rules.againAtMs, ...this.#standbyDue.values()].filter((at) => at !== undefined);
+    const all = [
+      due.offer,
+      due.restart,
+      due.retry,
+      held?.untilMs,
+      paused?.untilMs,
+      this.#relaxAtMs(),
+      this.#rules.againAtMs,
+      ...this.#standbyDue.values(),
+    ].filter((at) => at !== undefined);
     return all.length === 0 ? undefined : Math.min(...all);
   }
 
@@ -726,6 +788,7 @@ export class GroupKeeper {
 
 function lastOf(end: RoleEnd | { end: 'taken-back' }): Pick<Loss, 'last'> {
   if (end.end === 'fenced' && end.lsn !== undefined) return { last: { lsn: end.lsn, ...(end.timeline === undefined ? {} : { timeline: end.timeline }) } };
-  if (end.end === 'timed-out' && end.last?.lsn !== undefined) return { last: { lsn: end.last.lsn, ...(end.last.timeline === undefined ? {} : { timeline: end.last.timeline }) } };
+  if (end.end === 'timed-out' && end.last?.lsn !== undefined)
+    return { last: { lsn: end.last.lsn, ...(end.last.timeline === undefined ? {} : { timeline: end.last.timeline }) } };
   return {};
 }

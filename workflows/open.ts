@@ -39,7 +39,18 @@ export async function openOn({ spec, member, epoch, proof, rule, electable, from
   });
   try {
     const others = spec.members.map(({ name }) => name).filter((name) => name !== member);
-    const opened = await act.promote({ group: spec.name, member, epoch, leaseMs: spec.leaseMs, proof, rule, electable, others, fromLsn, limitMs: PROMOTE_LIMIT_MS });
+    const opened = await act.promote({
+      group: spec.name,
+      member,
+      epoch,
+      leaseMs: spec.leaseMs,
+      proof,
+      rule,
+      electable,
+      others,
+      fromLsn,
+      limitMs: PROMOTE_LIMIT_MS,
+    });
     const waited = opened.quarantineMs > 0 ? `, after ${Math.round(opened.quarantineMs)} ms of quarantine` : '';
     end(opened.outcome === 'already' ? 'already' : 'done', `timeline ${opened.timeline} from ${opened.lsn}, ${Math.round(opened.promoteMs)} ms${waited}`);
     return opened;

@@ -1,6 +1,16 @@
 import type { UpdateDefinition } from '@temporalio/common';
 import { log, setHandler } from '@temporalio/workflow';
-import { refuseExclude, refuseFailover, refuseInclude, refuseOverride, refusePause, refuseResume, refuseSpec, refuseSwitchover, type Refused } from '../src/decide/operator.ts';
+import {
+  refuseExclude,
+  refuseFailover,
+  refuseInclude,
+  refuseOverride,
+  refusePause,
+  refuseResume,
+  refuseSpec,
+  refuseSwitchover,
+  type Refused,
+} from '../src/decide/operator.ts';
 import type { GroupKeeper } from './group-keeper.ts';
 import { isSigned, refusal, wrongInSpec } from './input.ts';
 import { SIGNALS, WORDS } from './messages.ts';
@@ -15,38 +25,78 @@ export function heedOperators(keeper: GroupKeeper): void {
   const { state } = keeper;
   const view = () => ({ spec: state.spec, status: keeper.status, nowMs: Date.now() });
 
-  hear('failover', 'Fail over now: { by, reason, to?, fencedByHand?, acceptLoss? }', (ask) => refuseFailover(ask, view()), (ask) => {
-    keeper.forceFailover(ask);
-    const open = keeper.status.incidents.findLast(({ endedAtMs }) => endedAtMs === undefined);
-    return open === undefined ? { words: `${state.primary} is being fenced first` } : { incident: open.id, words: `${open.id} has begun` };
-  });
-  hear('switchover', 'Swap roles as planned: { by, reason, to? }', (ask) => refuseSwitchover(ask, view()), (ask) => {
-    const incident = keeper.beginSwitchover(ask);
-    return { incident, words: `${incident} has begun` };
-  });
-  hear('pause', 'No automatic action: { by, reason, untilMs? | untilResumed }', (ask) => refusePause(ask, view()), (ask) => {
-    state.paused = { by: ask.by, reason: ask.reason, ...(ask.untilMs === undefined ? {} : { untilMs: ask.untilMs }) };
-    return `paused by ${ask.by}`;
-  });
-  hear('resume', 'Automatic action again: { by, reason }', (ask) => refuseResume(ask, view()), (ask) => {
-    state.paused = undefined;
-    if (state.held?.rule === 'paused') keeper.liftHold();
-    return `resumed by ${ask.by}`;
-  });
-  hear('exclude', 'Never promote this member: { by, reason, member }', (ask) => refuseExclude(ask, view()), (ask) => {
-    state.excluded = { ...state.excluded, [ask.member]: { by: ask.by, reason: ask.reason } };
-    return `${ask.member} is excluded`;
-  });
-  hear('include', 'Promote this member again where it is the best: { by, reason, member }', (ask) => refuseInclude(ask, view()), (ask) => {
-    state.excluded = Object.fromEntries(Object.entries(state.excluded).filter(([name]) => name !== ask.member));
-    return `${ask.member} is included`;
-  });
-  hear('override', 'Lift the rate limit for one failover: { by, reason }', (ask) => refuseOverride(ask, view()), (ask) => {
-    state.override = true;
-    if (state.held !== undefined && state.held.rule !== 'paused') keeper.liftHold();
-    return `${ask.by} lifted the rate limit for one failover`;
-  });
-  hear('change', 'Take another configuration: { by, reason, spec }; `understudy apply` sends it', (ask) => refuseMisshapen(ask.spec) ?? refuseSpec(ask.spec, view()), (ask) => keeper.change(ask));
+  hear(
+    'failover',
+    'Fail over now: { by, reason, to?, fencedByHand?, acceptLoss? }',
+    (ask) => refuseFailover(ask, view()),
+    (ask) => {
+      keeper.forceFailover(ask);
+      const open = keeper.status.incidents.findLast(({ endedAtMs }) => endedAtMs === undefined);
+      return open === undefined ? { words: `${state.primary} is being fenced first` } : { incident: open.id, words: `${open.id} has begun` };
+    },
+  );
+  hear(
+    'switchover',
+    'Swap roles as planned: { by, reason, to? }',
+    (ask) => refuseSwitchover(ask, view()),
+    (ask) => {
+      const incident = keeper.beginSwitchover(ask);
+      return { incident, words: `${incident} has begun` };
+    },
+  );
+  hear(
+    'pause',
+    'No automatic action: { by, reason, untilMs? | untilResumed }',
+    (ask) => refusePause(ask, view()),
+    (ask) => {
+      state.paused = { by: ask.by, reason: ask.reason, ...(ask.untilMs === undefined ? {} : { untilMs: ask.untilMs }) };
+      return `paused by ${ask.by}`;
+    },
+  );
+  hear(
+    'resume',
+    'Automatic action again: { by, reason }',
+    (ask) => refuseResume(ask, view()),
+    (ask) => {
+      state.paused = undefined;
+      if (state.held?.rule === 'paused') keeper.liftHold();
+      return `resumed by ${ask.by}`;
+    },
+  );
+  hear(
+    'exclude',
+    'Never promote this member: { by, reason, member }',
+    (ask) => refuseExclude(ask, view()),
+    (ask) => {
+      state.excluded = { ...state.excluded, [ask.member]: { by: ask.by, reason: ask.reason } };
+      return `${ask.member} is excluded`;
+    },
+  );
+  hear(
+    'include',
+    'Promote this member again where it is the best: { by, reason, member }',
+    (ask) => refuseInclude(ask, view()),
+    (ask) => {
+      state.excluded = Object.fromEntries(Object.entries(state.excluded).filter(([name]) => name !== ask.member));
+      return `${ask.member} is included`;
+    },
+  );
+  hear(
+    'override',
+    'Lift the rate limit for one failover: { by, reason }',
+    (ask) => refuseOverride(ask, view()),
+    (ask) => {
+      state.override = true;
+      if (state.held !== undefined && state.held.rule !== 'paused') keeper.liftHold();
+      return `${ask.by} lifted the rate limit for one failover`;
+    },
+  );
+  hear(
+    'change',
+    'Take another configuration: { by, reason, spec }; `understudy apply` sends it',
+    (ask) => refuseMisshapen(ask.spec) ?? refuseSpec(ask.spec, view()),
+    (ask) => keeper.change(ask),
+  );
 
   function hear<W extends Word>(word: W, description: string, refuse: (ask: AskOf<W>) => Refused | undefined, act: (ask: AskOf<W>) => AnswerOf<W>): void {
     const obey = (ask: AskOf<W>): AnswerOf<W> => {
@@ -63,7 +113,7 @@ export function heedOperators(keeper: GroupKeeper): void {
       const refused = refuseShapeless(ask) ?? refuse(ask);
       if (refused === undefined) obey(ask);
       else {
-        log.warn('an operator\'s signal was refused', { word, rule: refused.rule, words: refused.words });
+        log.warn("an operator's signal was refused", { word, rule: refused.rule, words: refused.words });
         keeper.note(`signal ${word} refused (${refused.rule}): ${refused.words}`);
       }
     };
@@ -77,7 +127,9 @@ function refuseShapeless(ask: unknown): Refused | undefined {
 
 function refuseMisshapen(spec: unknown): Refused | undefined {
   const wrong = wrongInSpec(spec);
-  return wrong === undefined ? undefined : { rule: 'unsafe-change', words: `this is no configuration of a group: ${wrong}. Next: send it by \`understudy apply\`` };
+  return wrong === undefined
+    ? undefined
+    : { rule: 'unsafe-change', words: `this is no configuration of a group: ${wrong}. Next: send it by \`understudy apply\`` };
 }
 
 type AskOf<W extends Word> = (typeof WORDS)[W] extends UpdateDefinition<infer _Answer, [infer Ask]> ? Ask : never;

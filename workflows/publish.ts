@@ -45,7 +45,12 @@ async function publishOne(publication: Publication, record: RecordSpec): Promise
   const wanted = wantedRecord(record, member, owner, epoch);
   let pauseMs = 250;
   for (let attempts = 1; ; attempts += 1) {
-    const act = control({ id: `${idPrefix}/publish/${record.type}/${record.name}/${epoch}/${attempts}`, summary: `${record.name} ${record.type} -> ${wanted.values.join(', ')}`, limitMs: TRY_LIMIT_MS, attempts: WORKERS_A_TRY });
+    const act = control({
+      id: `${idPrefix}/publish/${record.type}/${record.name}/${epoch}/${attempts}`,
+      summary: `${record.name} ${record.type} -> ${wanted.values.join(', ')}`,
+      limitMs: TRY_LIMIT_MS,
+      attempts: WORKERS_A_TRY,
+    });
     const { outcome, words, publishedAtMs, verifiedAtMs } = await answerOf(act.publishRecord({ provider: record.provider, record: wanted }));
     seen({
       name: record.name,

@@ -85,7 +85,9 @@ export class RuleKeeper {
   #next(): Step | undefined {
     const state = this.#state;
     const primary = state.primary ?? '';
-    const following = (state.members[primary]?.following ?? []).filter((name) => !(name in state.excluded) && state.spec.members.some((one) => one.name === name));
+    const following = (state.members[primary]?.following ?? []).filter(
+      (name) => !(name in state.excluded) && state.spec.members.some((one) => one.name === name),
+    );
     const confirming = mayConfirm({ members: state.spec.members, following, excluded: Object.keys(state.excluded) });
     const wanted = wantedRule({ durability: state.spec.durability, primary, following: confirming, previous: state.recorded, relaxed: state.relaxed });
     const rule = nextRuleStep({ recorded: state.recorded, inForce: state.inForce, wanted });
@@ -104,7 +106,12 @@ export class RuleKeeper {
     state.turn = Math.max(state.turn + 1, Date.now());
     const { turn } = state;
     const words = rule.count === 0 ? 'no standby confirms commits' : `${rule.count} of ${rule.names.join(', ')} confirm commits`;
-    const act = member(spec.name, primary, { id: `govern/${primary}/${epoch}/${turn}`, summary: words, startWithinMs: spec.leaseMs, limitMs: GOVERN_LIMIT_MS + 2000 });
+    const act = member(spec.name, primary, {
+      id: `govern/${primary}/${epoch}/${turn}`,
+      summary: words,
+      startWithinMs: spec.leaseMs,
+      limitMs: GOVERN_LIMIT_MS + 2000,
+    });
     state.inForce = undefined;
     state.acknowledged = undefined;
     let governed: Governed;

@@ -46,7 +46,12 @@ export async function settleClients({ spec, owner, primary, epoch, log }: Settli
     // Clients come first: the proof for the report must not compete with their way back.
     await condition(() => tried);
     const end = log.step('first-write', primary);
-    const act = member(spec.name, primary, { id: `first-write/${primary}/${epoch}`, summary: `does ${primary} acknowledge a write?`, startWithinMs: spec.leaseMs, limitMs: FIRST_WRITE_LIMIT_MS + 5000 });
+    const act = member(spec.name, primary, {
+      id: `first-write/${primary}/${epoch}`,
+      summary: `does ${primary} acknowledge a write?`,
+      startWithinMs: spec.leaseMs,
+      limitMs: FIRST_WRITE_LIMIT_MS + 5000,
+    });
     try {
       const { lsn } = await act.firstWrite({ group: spec.name, member: primary, epoch, limitMs: FIRST_WRITE_LIMIT_MS });
       end('done', `acknowledged at ${lsn}`);

@@ -64,7 +64,12 @@ async function swap(input: SwitchoverInput, log: IncidentLog, back: WaysBack): P
   if (!readiness.ready) return { outcome: 'refused', words: readiness.words };
   const { target } = readiness;
   const fit = readiness.verdicts.filter((verdict) => verdict.fit && verdict.member !== target).map((verdict) => verdict.member);
-  const rule = ruleAfterPromotion({ durability: spec.durability, elected: target, reachable: mayConfirm({ members: spec.members, following: fit, excluded: input.excluded }), members: spec.members.map(({ name }) => name) });
+  const rule = ruleAfterPromotion({
+    durability: spec.durability,
+    elected: target,
+    reachable: mayConfirm({ members: spec.members, following: fit, excluded: input.excluded }),
+    members: spec.members.map(({ name }) => name),
+  });
   await checkpointBoth(input, target, rule, log);
 
   // Act: the way back is registered before the write that it takes back (I6).
@@ -76,7 +81,10 @@ async function swap(input: SwitchoverInput, log: IncidentLog, back: WaysBack): P
   const stopped = await stepDown(input, log);
   if ('silent' in stopped) return giveBack(back, `${before.primary} was not stopped in order: ${stopped.silent}`);
   if (!stopped.clean || stopped.lsn === undefined) {
-    return giveBack(back, `${before.primary} had to be stopped at once after ${spec.policy.stopWithinMs} ms, so that the end of its log is not known to be on ${target}`);
+    return giveBack(
+      back,
+      `${before.primary} had to be stopped at once after ${spec.policy.stopWithinMs} ms, so that the end of its log is not known to be on ${target}`,
+    );
   }
   const telling = tellGroup(spec.name, messages.elected, { incident: workflowInfo().workflowId, member: target, epoch, inForce: rule, electable: fit }, log);
   const opened = await openOn({ spec, member: target, epoch, proof: 'agent', rule, electable: fit, fromLsn: stopped.lsn, log });
@@ -84,13 +92,27 @@ async function swap(input: SwitchoverInput, log: IncidentLog, back: WaysBack): P
   if ('failed' in opened) {
     if (!opened.openedPerhaps) return giveBack(back, `${target} was not promoted: ${opened.words}`);
     back.forget();
-    return { outcome: 'failed', words: `${target} fell silent in its promotion and may have taken writes: ${opened.words}`, perhaps: { member: target, epoch, rule, electable: fit } };
+    return {
+      outcome: 'failed',
+      words: `${target} fell silent in its promotion and may have taken writes: ${opened.words}`,
+      perhaps: { member: target, epoch, rule, electable: fit },
+    };
   }
   // From here on the target is the primary, whatever fails.
   back.forget();
   log.lost({ kind: 'none', words: `${before.primary} was stopped in order, and ${target} had all of its log` });
-  const word = { incident: workflowInfo().workflowId, member: target, epoch, timeline: opened.timeline, ...(opened.fork === undefined ? {} : { fork: opened.fork }), inForce: rule, electable: fit };
-  await CancellationScope.nonCancellable(() => Promise.all([tellGroup(spec.name, messages.promoted, word, log), settleClients({ spec, owner: input.owner, primary: target, epoch, log })]));
+  const word = {
+    incident: workflowInfo().workflowId,
+    member: target,
+    epoch,
+    timeline: opened.timeline,
+    ...(opened.fork === undefined ? {} : { fork: opened.fork }),
+    inForce: rule,
+    electable: fit,
+  };
+  await CancellationScope.nonCancellable(() =>
+    Promise.all([tellGroup(spec.name, messages.promoted, word, log), settleClients({ spec, owner: input.owner, primary: target, epoch, log })]),
+  );
   return { outcome: 'done', primary: target, epoch, timeline: opened.timeline };
 }
 
@@ -115,7 +137,12 @@ async function check(input: SwitchoverInput, log: IncidentLog): Promise<Readines
           hold: { held: false },
           ...(input.to === undefined ? {} : { target: input.to }),
         })
-      : { ready: false, rule: 'primary-not-open', words: `the primary ${before.primary} does not answer; where it is dead, use: understudy failover ${spec.name}`, verdicts: [] };
+      : {
+          ready: false,
+          rule: 'primary-not-open',
+          words: `the primary ${before.primary} does not answer; where it is dead, use: understudy failover ${spec.name}`,
+          verdicts: [],
+        };
   for (const { member: name, words } of readiness.verdicts) log.saw(name, words);
   end(readiness.ready ? 'done' : 'failed', readiness.ready ? `${readiness.target} takes over` : readiness.words);
   return readiness;
@@ -126,7 +153,12 @@ async function checkpointBoth({ spec, before }: SwitchoverInput, target: string,
   const end = log.step('checkpoint');
   const results = await Promise.allSettled(
     [before.primary, target].map((name) =>
-      member(spec.name, name, { id: `checkpoint/${name}/${before.epoch}`, summary: `checkpoint on ${name}, so that the stop is short`, startWithinMs: spec.policy.answerWithinMs + spec.leaseMs, limitMs: spec.policy.stopWithinMs }).checkpoint({
+      member(spec.name, name, {
+        id: `checkpoint/${name}/${before.epoch}`,
+        summary: `checkpoint on ${name}, so that the stop is short`,
+        startWithinMs: spec.policy.answerWithinMs + spec.leaseMs,
+        limitMs: spec.policy.stopWithinMs,
+      }).checkpoint({
         group: spec.name,
         member: name,
         epoch: before.epoch,
@@ -142,9 +174,20 @@ async function checkpointBoth({ spec, before }: SwitchoverInput, target: string,
 async function stepDown({ spec, before, epoch }: SwitchoverInput, log: IncidentLog): Promise<SteppedDown | { silent: string }> {
   const end = log.step('step-down', before.primary);
   const { stopWithinMs } = spec.policy;
-  const act = member(spec.name, before.primary, { id: `step-down/${before.primary}/${epoch}`, summary: `${before.primary} stops in order`, startWithinMs: spec.leaseMs, limitMs: stopWithinMs + 10_000 });
+  const act = member(spec.name, before.primary, {
+    id: `step-down/${before.primary}/${epoch}`,
+    summary: `${before.primary} stops in order`,
+    startWithinMs: spec.leaseMs,
+    limitMs: stopWithinMs + 10_000,
+  });
   try {
-    const stopped = await act.stepDown({ group: spec.name, member: before.primary, epoch: before.epoch, limitMs: stopWithinMs, why: `a switchover, epoch ${epoch}` });
+    const stopped = await act.stepDown({
+      group: spec.name,
+      member: before.primary,
+      epoch: before.epoch,
+      limitMs: stopWithinMs,
+      why: `a switchover, epoch ${epoch}`,
+    });
     end(stopped.clean ? 'done' : 'failed', `stopped ${stopped.clean ? 'in order' : 'at once'} in ${Math.round(stopped.tookMs)} ms`);
     return stopped;
   } catch (error) {
@@ -155,4 +198,3 @@ async function stepDown({ spec, before, epoch }: SwitchoverInput, log: IncidentL
     return { silent };
   }
 }
-

@@ -77,7 +77,9 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
       const first = await keeper.first;
       if (!first.armed) throw new UnderstudyError('LeaseLost', `the lease of epoch ${ask.epoch} was not to be had: ${first.why}`, { epoch: ask.epoch });
       if (!before.inRecovery && !again) {
-        throw new UnderstudyError('NotInRecovery', `${member.spec.name} is out of recovery already, and not by epoch ${ask.epoch}`, { timeline: before.timeline });
+        throw new UnderstudyError('NotInRecovery', `${member.spec.name} is out of recovery already, and not by epoch ${ask.epoch}`, {
+          timeline: before.timeline,
+        });
       }
       const settings = { rule: ask.rule, leaseMs: ask.leaseMs };
       const fork = before.inRecovery ? await freezeFrom(member, live, ask, settings) : undefined;
@@ -102,12 +104,20 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
 }
 
 /** Detaches once everything that was counted on is here: after a planned stop the last of it may still be on its way. */
-async function freezeFrom(member: Member, live: LiveDatabase, { fromLsn, proof }: PromoteAsk, settings: Omit<Settings, 'upstream'>): Promise<{ timeline: number; lsn: Lsn }> {
-  for (const until = performance.now() + ARRIVAL_LIMIT_MS; ; ) {
+async function freezeFrom(
+  member: Member,
+  live: LiveDatabase,
+  { fromLsn, proof }: PromoteAsk,
+  settings: Omit<Settings, 'upstream'>,
+): Promise<{ timeline: number; lsn: Lsn }> {
+  for (const until = performance.now() + ARRIVAL_LIMIT_MS; ;) {
     const { flushedLsn } = await live.pulse();
     if (compareLsn(flushedLsn, fromLsn) >= 0) break;
     if (member.detached || performance.now() > until) {
-      throw new UnderstudyError('DatabaseFailed', `${member.spec.name} stands at ${flushedLsn}, before ${fromLsn} on which it was chosen`, { stands: flushedLsn, fromLsn });
+      throw new UnderstudyError('DatabaseFailed', `${member.spec.name} stands at ${flushedLsn}, before ${fromLsn} on which it was chosen`, {
+        stands: flushedLsn,
+        fromLsn,
+      });
     }
     await pause(LOOK_PAUSE_MS);
   }
@@ -131,7 +141,8 @@ async function waitOutQuarantine(member: Member, quarantine: number, signal: Abo
   for (;;) {
     const leftMs = quarantine - member.fedAgoMs();
     if (leftMs <= 0) return performance.now() - startedMs;
-    if (signal.aborted) throw new UnderstudyError('QuarantineInterrupted', `${Math.ceil(leftMs)} ms of the quarantine were left when the promotion was called off`);
+    if (signal.aborted)
+      throw new UnderstudyError('QuarantineInterrupted', `${Math.ceil(leftMs)} ms of the quarantine were left when the promotion was called off`);
     await pause(Math.min(leftMs + 1, 50));
   }
 }
@@ -166,18 +177,26 @@ export async function govern(hands: Hands, ask: GovernAsk, signal: AbortSignal):
   const { member } = hands;
   await member.state.accept(ask.epoch, member.spec.name);
   const live = await member.connect(signal);
-  if ((await live.pulse()).inRecovery) throw new UnderstudyError('NotInRecovery', `${member.spec.name} is no primary: no commit rule can be put in force on it`);
+  if ((await live.pulse()).inRecovery)
+    throw new UnderstudyError('NotInRecovery', `${member.spec.name} is no primary: no commit rule can be put in force on it`);
   await member.exclusively(async () => {
     const last = member.state.state.governed ?? 0;
-    if (ask.turn < last) throw new UnderstudyError('OrderStale', `this order about the commit rule is older than the last one that ${member.spec.name} has heard`, { turn: ask.turn, last });
+    if (ask.turn < last)
+      throw new UnderstudyError('OrderStale', `this order about the commit rule is older than the last one that ${member.spec.name} has heard`, {
+        turn: ask.turn,
+        last,
+      });
     await member.state.change({ rule: ask.rule, electable: ask.electable, governed: ask.turn });
     hands.primary?.ruleChanged(ask.rule);
     await member.settle(live, { upstream: undefined, rule: ask.rule, leaseMs: hands.leaseMs });
   });
   const mark = (await live.pulse()).flushedLsn;
-  for (const until = performance.now() + ask.limitMs; ; ) {
+  for (const until = performance.now() + ask.limitMs; ;) {
     const { followers } = await live.pulse();
-    const following = followers.filter(({ state }) => state === 'streaming').map(({ name }) => name).toSorted();
+    const following = followers
+      .filter(({ state }) => state === 'streaming')
+      .map(({ name }) => name)
+      .toSorted();
     const flushed = followers.filter(({ name, flushedLsn }) => ask.rule.names.includes(name) && compareLsn(flushedLsn, mark) >= 0);
     const confirmed = flushed.length >= ask.rule.count;
     if (confirmed || !ask.confirm || performance.now() > until || signal.aborted) return { rule: ask.rule, confirmed, following };

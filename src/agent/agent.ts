@@ -43,7 +43,15 @@ export class Agent {
     const { held } = this.#member.state.state;
     if (held !== undefined) {
       this.#log.info({ role: held.kind, epoch: held.order.epoch }, 'going on with the role held before');
-      const task = { token: Buffer.from(held.token, 'base64'), type: held.kind, activityId: '', workflowId: held.workflowId, runId: '', heartbeatTimeoutMs: 0, input: held.order };
+      const task = {
+        token: Buffer.from(held.token, 'base64'),
+        type: held.kind,
+        activityId: '',
+        workflowId: held.workflowId,
+        runId: '',
+        heartbeatTimeoutMs: 0,
+        input: held.order,
+      };
       this.#hold(task, held.kind === 'primary' ? { kind: 'primary', order: held.order } : { kind: 'standby', order: held.order });
     }
     await Promise.all(Array.from({ length: POLLS }, () => this.#poll()));
@@ -98,7 +106,10 @@ export class Agent {
     await before?.supersede(`epoch ${role.order.epoch}: ${role.kind}`);
     // What a primary once had in force means nothing for its next time as one.
     const forget = role.kind === 'standby' ? { rule: undefined, electable: undefined } : {};
-    await state.accept(role.order.epoch, spec.name, { ...forget, held: { ...role, token: Buffer.from(task.token).toString('base64'), workflowId: task.workflowId } });
+    await state.accept(role.order.epoch, spec.name, {
+      ...forget,
+      held: { ...role, token: Buffer.from(task.token).toString('base64'), workflowId: task.workflowId },
+    });
     this.#log.info({ role: role.kind, epoch: role.order.epoch, activityId: task.activityId }, 'role taken');
     this.#hold(task, role);
   }

@@ -32,7 +32,7 @@ export class NewsDesk {
         if (this.#next?.news === news) this.#next = undefined;
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) {
-          this.#log.warn({ workflowId }, 'nobody hears the news: the group\'s workflow does not run');
+          this.#log.warn({ workflowId }, "nobody hears the news: the group's workflow does not run");
           this.#next = undefined;
         } else {
           this.#log.debug({ err: error }, 'news not delivered yet');

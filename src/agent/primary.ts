@@ -120,7 +120,9 @@ export class PrimaryHolder implements RoleHolder {
         const footprint = await driver.footprint(signal);
         if (footprint.state === 'empty' && this.#order.found) await driver.found(signal);
         else if (footprint.state !== 'data') {
-          throw new UnderstudyError('DatabaseFailed', `${spec.name} holds no database that could be opened: its data directory is ${footprint.state}`, { footprint });
+          throw new UnderstudyError('DatabaseFailed', `${spec.name} holds no database that could be opened: its data directory is ${footprint.state}`, {
+            footprint,
+          });
         } else if (footprint.standby) {
           throw new UnderstudyError('NotInRecovery', `${spec.name} is a standby's copy and was not promoted: it is not opened as primary`, { footprint });
         }
@@ -286,8 +288,21 @@ export class PrimaryHolder implements RoleHolder {
     if (told === this.#told) return;
     this.#told = told;
     const { group, member, epoch, turn } = this.#order;
-    const timeline = { ...(this.#pulse === undefined ? {} : { timeline: this.#pulse.timeline }), ...(this.#systemId === undefined ? {} : { systemId: this.#systemId }) };
-    this.#context.tell(this.#context.task.workflowId, { group, member, epoch, turn, role: 'primary', phase: this.#phase, following, ...timeline, atMs: Date.now() });
+    const timeline = {
+      ...(this.#pulse === undefined ? {} : { timeline: this.#pulse.timeline }),
+      ...(this.#systemId === undefined ? {} : { systemId: this.#systemId }),
+    };
+    this.#context.tell(this.#context.task.workflowId, {
+      group,
+      member,
+      epoch,
+      turn,
+      role: 'primary',
+      phase: this.#phase,
+      following,
+      ...timeline,
+      atMs: Date.now(),
+    });
   }
 
   #details(): Heartbeat {
@@ -297,7 +312,13 @@ export class PrimaryHolder implements RoleHolder {
       role: 'primary',
       phase: this.#phase,
       fence: this.#member.guard.status.fence,
-      ...(pulse === undefined ? {} : { timeline: pulse.timeline, lsn: pulse.flushedLsn, followers: pulse.followers.map(({ name, state, flushedLsn, confirms }) => ({ name, state, flushedLsn, confirms })) }),
+      ...(pulse === undefined
+        ? {}
+        : {
+            timeline: pulse.timeline,
+            lsn: pulse.flushedLsn,
+            followers: pulse.followers.map(({ name, state, flushedLsn, confirms }) => ({ name, state, flushedLsn, confirms })),
+          }),
     };
   }
 }

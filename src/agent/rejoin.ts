@@ -73,13 +73,17 @@ async function askUpstream(parts: RejoinParts, footprint: Footprint): Promise<Up
     try {
       const history = await driver.history(upstream, signal);
       if (history.writable && history.checkpointed) return history;
-      enter('starting', `${upstream.member} is not ready to be followed: ${history.writable ? 'its checkpoint after promotion is not done' : 'it is not promoted yet'}`);
+      enter(
+        'starting',
+        `${upstream.member} is not ready to be followed: ${history.writable ? 'its checkpoint after promotion is not done' : 'it is not promoted yet'}`,
+      );
     } catch (error) {
       if (!(error instanceof UnderstudyError) || !error.retryable) throw error;
       if (footprint.state === 'data' && footprint.standby) return undefined;
       enter('starting', `waiting for ${upstream.member}: ${error.message}`);
     }
-    if (signal.aborted) throw new UnderstudyError('DatabaseUnreachable', `${parts.member} was told to do something else while it waited for ${upstream.member}`);
+    if (signal.aborted)
+      throw new UnderstudyError('DatabaseUnreachable', `${parts.member} was told to do something else while it waited for ${upstream.member}`);
     await pause(UPSTREAM_PAUSE_MS, signal);
   }
 }

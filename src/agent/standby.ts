@@ -41,7 +41,13 @@ export class StandbyHolder implements RoleHolder {
       this.#finish = resolve;
     });
     const everyMs = Math.max(500, order.leaseMs / 2);
-    this.#beats = new PlainBeats(context.queue, context.task.token, everyMs, () => this.#details(), (beat) => this.#hear(beat));
+    this.#beats = new PlainBeats(
+      context.queue,
+      context.task.token,
+      everyMs,
+      () => this.#details(),
+      (beat) => this.#hear(beat),
+    );
     this.#running = this.#run();
   }
 
@@ -97,7 +103,7 @@ export class StandbyHolder implements RoleHolder {
           await live.slots(this.#order.others);
           return live;
         }
-        const why = state.inRecovery ? 'its log has left the primary\'s' : `it is a standby of ${this.#order.upstream.member} from epoch ${this.epoch} on`;
+        const why = state.inRecovery ? "its log has left the primary's" : `it is a standby of ${this.#order.upstream.member} from epoch ${this.epoch} on`;
         this.#enter('stopping', why);
         await this.#member.stop('fast', this.#order.stopWithinMs, why);
       }
@@ -169,7 +175,18 @@ export class StandbyHolder implements RoleHolder {
     if (this.#finishing || phase === this.#told) return;
     this.#told = phase;
     const { group, member, epoch, turn, upstream } = this.#order;
-    this.#context.tell(this.#context.task.workflowId, { group, member, epoch, turn, role: 'standby', phase, upstream, words, atMs: Date.now(), ...(this.#pulse === undefined ? {} : { timeline: this.#pulse.timeline }) });
+    this.#context.tell(this.#context.task.workflowId, {
+      group,
+      member,
+      epoch,
+      turn,
+      role: 'standby',
+      phase,
+      upstream,
+      words,
+      atMs: Date.now(),
+      ...(this.#pulse === undefined ? {} : { timeline: this.#pulse.timeline }),
+    });
   }
 
   #details(): Heartbeat {
@@ -180,7 +197,9 @@ export class StandbyHolder implements RoleHolder {
       phase: this.#phase,
       fence: this.#member.guard.status.fence,
       words: this.#words,
-      ...(pulse === undefined ? {} : { timeline: pulse.timeline, lsn: pulse.flushedLsn, replayedLsn: pulse.replayedLsn, streaming: pulse.receiver.state === 'streaming' }),
+      ...(pulse === undefined
+        ? {}
+        : { timeline: pulse.timeline, lsn: pulse.flushedLsn, replayedLsn: pulse.replayedLsn, streaming: pulse.receiver.state === 'streaming' }),
     };
   }
 }

@@ -138,7 +138,11 @@ export function toFailure(error: unknown): Error {
     });
   }
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
-  return ApplicationFailure.create({ message: error instanceof Error ? error.message : String(error), type: 'Unexpected', ...(error instanceof Error ? { cause: error } : {}) });
+  return ApplicationFailure.create({
+    message: error instanceof Error ? error.message : String(error),
+    type: 'Unexpected',
+    ...(error instanceof Error ? { cause: error } : {}),
+  });
 }
 
 function codeOf(error: unknown): number | undefined {

@@ -56,9 +56,24 @@ const common = {
 const logFile = required('log');
 const writers: WriterOptions[] =
   values.pinned === undefined
-    ? [{ ...common, by: values.by, logFile, retryMs: 10, queryTimeoutMs: Number(values['query-timeout-ms']), target: { find: 'by-name', dns: hostPort(required('dns')), record: required('record') } }]
+    ? [
+        {
+          ...common,
+          by: values.by,
+          logFile,
+          retryMs: 10,
+          queryTimeoutMs: Number(values['query-timeout-ms']),
+          target: { find: 'by-name', dns: hostPort(required('dns')), record: required('record') },
+        },
+      ]
     : // No time-out: an acknowledgement that a frozen server gives a minute later is just what is looked for.
-      values.pinned.map((server, index) => ({ ...common, by: `${values.by}-${index + 1}`, logFile: `${logFile}.${index + 1}`, retryMs: 50, target: { find: 'pinned' as const, server: hostPort(server) } }));
+      values.pinned.map((server, index) => ({
+        ...common,
+        by: `${values.by}-${index + 1}`,
+        logFile: `${logFile}.${index + 1}`,
+        retryMs: 50,
+        target: { find: 'pinned' as const, server: hostPort(server) },
+      }));
 
 let ready = false;
 const sayReady = (): void => {

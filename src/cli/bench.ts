@@ -14,7 +14,9 @@ export async function register(program: Program): Promise<void> {
   program
     .command('bench')
     .summary('measure what each fault costs those who write')
-    .description('Starts a group of three on this machine and does each fault to it many times, with a writer running that knows its name alone. Prints the time without an acknowledged write, what was lost, and what the old primary still acknowledged.')
+    .description(
+      'Starts a group of three on this machine and does each fault to it many times, with a writer running that knows its name alone. Prints the time without an acknowledged write, what was lost, and what the old primary still acknowledged.',
+    )
     .option('--times <n>', 'how often each fault', readCount, 5)
     .addOption(new Option('--durability <mode>', 'which promise').choices(['sync', 'async', 'both'] as const).default('both' as const))
     .option('--faults <list>', `some of ${FAULT_KINDS.join(',')}`, (text) => readFaults(text, FAULT_KINDS), FAULT_KINDS)
@@ -53,7 +55,14 @@ async function bench(options: Options, command: Program): Promise<void> {
       }
       const { runBench } = await import('../stage/bench.ts');
       const durability = options.durability === 'both' ? (['sync', 'async'] as const) : [options.durability];
-      const result = await runBench({ ...common, times: options.times, durability, faults: options.faults, leaseMs: options.lease ?? 1_000, freezeMs: options.freeze });
+      const result = await runBench({
+        ...common,
+        times: options.times,
+        durability,
+        faults: options.faults,
+        leaseMs: options.lease ?? 1_000,
+        freezeMs: options.freeze,
+      });
       await printData(format, result, () => describe(result));
       const broken = result.runs.flatMap((run) => run.broken.map((words) => `${run.durability}: ${words}`));
       if (broken.length > 0) throw new CliError(EXIT.failed, `${broken.length} promises were broken`, { why: broken.join('; ') });
@@ -74,7 +83,8 @@ function readFaults(text: string, kinds: readonly FaultKind[]): FaultKind[] {
   });
 }
 
-const machineLine = ({ cores, processor, memoryMb, kernel, node, postgres }: Machine): string => `${cores} cores (${processor}), ${memoryMb} MB, Linux ${kernel}, Node ${node}, PostgreSQL ${postgres}`;
+const machineLine = ({ cores, processor, memoryMb, kernel, node, postgres }: Machine): string =>
+  `${cores} cores (${processor}), ${memoryMb} MB, Linux ${kernel}, Node ${node}, PostgreSQL ${postgres}`;
 
 function describe(result: BenchResult): string {
   const rows = result.runs.flatMap((run) =>
@@ -102,7 +112,10 @@ function describeFootprint({ machine, leaseMs, idleMs, parts, together, history 
     machineLine(machine),
     `lease ${leaseMs} ms, idle for ${idleMs / 1000} s`,
     '',
-    table(['member', 'part', 'PSS', 'RSS', 'CPU of a core'], parts.map(({ member, part, pssMb, rssMb, cpuPercent }) => [member, part, `${pssMb} MB`, `${rssMb} MB`, `${cpuPercent} %`])),
+    table(
+      ['member', 'part', 'PSS', 'RSS', 'CPU of a core'],
+      parts.map(({ member, part, pssMb, rssMb, cpuPercent }) => [member, part, `${pssMb} MB`, `${rssMb} MB`, `${cpuPercent} %`]),
+    ),
     '',
     `agent and guard together, at most: ${together.pssMb} MB (${together.rssMb} MB with what is shared), ${together.cpuPercent} % of a core`,
     `events in the group's history: ${history.before} before, ${history.after} after`,

@@ -10,7 +10,9 @@ export async function register(program: Program): Promise<void> {
   program
     .command('demo')
     .summary('play the main job on embedded parts')
-    .description('Starts a group of three on this machine with everything that it needs, writes to it, breaks it in four ways, and shows what each cost. Ends with 0 only if every promise was kept, and leaves nothing behind.')
+    .description(
+      'Starts a group of three on this machine with everything that it needs, writes to it, breaks it in four ways, and shows what each cost. Ends with 0 only if every promise was kept, and leaves nothing behind.',
+    )
     .option('--stay', 'leave it up at the end, to explore')
     .option('--json', 'print the result as JSON')
     .option('--lease <duration>', 'how long a primary may write without being heard of', readLease, 1_000)
@@ -27,7 +29,11 @@ interface Options {
 }
 
 async function demo(options: Options, command: Program): Promise<void> {
-  const [{ playDemo }, { makeView }, { isInterruption, listenForInterrupt }] = await Promise.all([import('../stage/demo.ts'), import('../stage/demo-view.ts'), import('../stage/interrupt.ts')]);
+  const [{ playDemo }, { makeView }, { isInterruption, listenForInterrupt }] = await Promise.all([
+    import('../stage/demo.ts'),
+    import('../stage/demo-view.ts'),
+    import('../stage/interrupt.ts'),
+  ]);
   const { output } = globalsOf(command);
   const format = options.json === true ? 'json' : output;
   const interrupt = listenForInterrupt();

@@ -8,7 +8,10 @@ const INTERRUPTED = 130;
 
 export async function register(program: Program): Promise<void> {
   const [{ readLease, readMembers, readPort }, { DEFAULT_PORT_BASE }] = await Promise.all([import('../stage/options.ts'), import('../stage/ports.ts')]);
-  const local = program.command('local').summary('a whole group on this machine, to try out and to break').description('A whole group on this machine, with everything that it needs, to try out and to break. Nothing listens beyond 127.0.0.1.');
+  const local = program
+    .command('local')
+    .summary('a whole group on this machine, to try out and to break')
+    .description('A whole group on this machine, with everything that it needs, to try out and to break. Nothing listens beyond 127.0.0.1.');
   local
     .command('up')
     .summary('start it, say where everything is, and stay until told to end')
@@ -20,7 +23,13 @@ export async function register(program: Program): Promise<void> {
     .option('--lease <duration>', 'how long a primary may write without being heard of', readLease, 1_000)
     .option('--durability <mode>', 'sync or async', readDurability, 'sync')
     .option('--port-base <port>', 'the lowest port; 0: free ones are found', readPort, DEFAULT_PORT_BASE)
-    .addHelpText('after', example('understudy local up --dir /var/tmp/stage -o json', 'kill -9 $(understudy local status --dir /var/tmp/stage -o json | jq .members[0].pids.postmaster)'))
+    .addHelpText(
+      'after',
+      example(
+        'understudy local up --dir /var/tmp/stage -o json',
+        'kill -9 $(understudy local status --dir /var/tmp/stage -o json | jq .members[0].pids.postmaster)',
+      ),
+    )
     .action(async (options, command) => up(options, command));
   local
     .command('status')
@@ -32,7 +41,9 @@ export async function register(program: Program): Promise<void> {
   local
     .command('start')
     .summary('start a part again that has ended')
-    .description('Asks a running stage to start a part again that has ended: the agent of a member (which starts its guard and its database), or worker, dns or temporal.')
+    .description(
+      'Asks a running stage to start a part again that has ended: the agent of a member (which starts its guard and its database), or worker, dns or temporal.',
+    )
     .argument('<part>', 'a member, or worker, dns, temporal')
     .requiredOption('--dir <dir>', 'the directory of the stage')
     .addHelpText('after', example('understudy local start pg-a --dir /var/tmp/stage'))
@@ -48,7 +59,11 @@ interface UpOptions {
 }
 
 async function up(options: UpOptions, command: Program): Promise<void> {
-  const [{ Stage }, { listenForCommands }, { isInterruption, listenForInterrupt }] = await Promise.all([import('../stage/stage.ts'), import('../stage/control.ts'), import('../stage/interrupt.ts')]);
+  const [{ Stage }, { listenForCommands }, { isInterruption, listenForInterrupt }] = await Promise.all([
+    import('../stage/stage.ts'),
+    import('../stage/control.ts'),
+    import('../stage/interrupt.ts'),
+  ]);
   const { output } = globalsOf(command);
   const interrupt = listenForInterrupt();
   await withStageErrors(async () => {

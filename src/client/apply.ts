@@ -98,7 +98,9 @@ async function start(client: Client, spec: GroupSpec, plan: GroupPlan, attribute
 
 async function change(client: Client, spec: GroupSpec, plan: GroupPlan, signed: Signed): Promise<Applied> {
   try {
-    const words = await client.workflow.getHandle(groupWorkflowId(spec.name)).executeUpdate<string, [object]>('change', { args: [{ ...signed, spec, specHash: hashSpec(spec) }] });
+    const words = await client.workflow
+      .getHandle(groupWorkflowId(spec.name))
+      .executeUpdate<string, [object]>('change', { args: [{ ...signed, spec, specHash: hashSpec(spec) }] });
     return { ...plan, done: true, words };
   } catch (error) {
     if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure && error.cause.type === 'Refused') {

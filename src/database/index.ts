@@ -12,6 +12,7 @@ const DRIVERS: Readonly<Record<string, (options: DriverOptions) => DatabaseDrive
 /** @throws UnderstudyError `BadInput` where there is no driver of that name */
 export function openDriver(kind: string, options: DriverOptions): DatabaseDriver {
   const open = Object.hasOwn(DRIVERS, kind) ? DRIVERS[kind] : undefined;
-  if (open === undefined) throw new UnderstudyError('BadInput', `there is no database driver "${kind}"; there is: ${Object.keys(DRIVERS).join(', ')}`, { kind });
+  if (open === undefined)
+    throw new UnderstudyError('BadInput', `there is no database driver "${kind}"; there is: ${Object.keys(DRIVERS).join(', ')}`, { kind });
   return open(options);
 }

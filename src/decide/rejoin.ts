@@ -41,7 +41,8 @@ export function decideRejoin({ footprint, endOfLog, upstream, ownHints }: Rejoin
   if (footprint.systemId !== upstream.systemId) {
     return { how: 'refuse', why: `its database is another system (${footprint.systemId}) than the upstream's (${upstream.systemId}): it is not overwritten` };
   }
-  const rewind = (why: string): RejoinVerdict => (ownHints ? { how: 'rewind', why } : { how: 'clone', why: `${why}, and without checksums or wal_log_hints it cannot be rewound` });
+  const rewind = (why: string): RejoinVerdict =>
+    ownHints ? { how: 'rewind', why } : { how: 'clone', why: `${why}, and without checksums or wal_log_hints it cannot be rewound` };
   const timeline = Math.max(footprint.timeline, endOfLog?.timeline ?? 0);
   if (timeline === upstream.timeline) {
     if (footprint.standby) return { how: 'nothing', why: `it is a standby's copy on the upstream's timeline ${timeline}` };
@@ -51,6 +52,10 @@ export function decideRejoin({ footprint, endOfLog, upstream, ownHints }: Rejoin
   const fork = upstream.forks.find((past) => past.timeline === timeline);
   if (fork === undefined) return rewind(`its timeline ${timeline} is not in the upstream's history`);
   if (endOfLog === undefined || endOfLog.timeline !== timeline) return rewind(`where its log ends on timeline ${timeline} is not known`);
-  if (compareLsn(endOfLog.lsn, fork.endLsn) > 0) return rewind(`its log goes on to ${endOfLog.lsn}, past ${fork.endLsn}, where the upstream left timeline ${timeline}`);
-  return { how: footprint.standby ? 'nothing' : 'follow', why: `its log ends at ${endOfLog.lsn}, not past ${fork.endLsn}, where the upstream left timeline ${timeline}` };
+  if (compareLsn(endOfLog.lsn, fork.endLsn) > 0)
+    return rewind(`its log goes on to ${endOfLog.lsn}, past ${fork.endLsn}, where the upstream left timeline ${timeline}`);
+  return {
+    how: footprint.standby ? 'nothing' : 'follow',
+    why: `its log ends at ${endOfLog.lsn}, not past ${fork.endLsn}, where the upstream left timeline ${timeline}`,
+  };
 }

@@ -44,7 +44,8 @@ export function summarise(incident: Incident): ReportFacts {
     incident.steps.findLast((step) => step.name === name && (step.outcome === 'done' || step.outcome === 'already'));
   const firstWrite = since(lastDone('first-write')?.endedAtMs);
   // A planned swap closes the old primary on purpose: the gap begins there. Else it began, at the latest, when the cause was known.
-  const closing = incident.kind === 'switchover' ? since(incident.steps.find((step) => step.name === 'step-down')?.startedAtMs) : (since(incident.before.endedAtMs) ?? 0);
+  const closing =
+    incident.kind === 'switchover' ? since(incident.steps.find((step) => step.name === 'step-down')?.startedAtMs) : (since(incident.before.endedAtMs) ?? 0);
   const published = incident.records.length > 0 ? latest(incident.records.map((record) => record.publishedAtMs)) : lastDone('publish')?.endedAtMs;
   const verified = incident.records.length > 0 ? latest(incident.records.map((record) => record.verifiedAtMs)) : lastDone('verify')?.endedAtMs;
   const ends = [

@@ -63,8 +63,8 @@ export function probeHost(priority: 'take' | 'ask'): Host {
   const plain = run(unshare, [...NEW_PIDS, 'true']);
   if (plain === undefined) return { ...base, namespace: 'plain' };
   const drop = process.getuid?.() === 0 ? [...dropTo(setpriv, { uid: NOBODY, gid: NOBODY })] : [];
-  const [first = unshare, ...rest] = [...drop, unshare, ...NEW_USER, ...NEW_PIDS, 'true'];
-  const within = run(first, rest);
+  const words = [...drop, unshare, ...NEW_USER, ...NEW_PIDS, 'true'];
+  const within = run(words[0] ?? unshare, words.slice(1));
   if (within === undefined) return { ...base, namespace: 'user' };
   return { ...base, namespace: 'none', why: `no pid namespace: ${plain}; within a user namespace: ${within}` };
 }

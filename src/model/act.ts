@@ -126,7 +126,11 @@ export interface MemberNews extends MemberAsk {
 /** What needs no member: it runs on the workers' own queue. */
 export interface ControlActs {
   publishRecord(ask: PublishAsk): Promise<Published>;
-  readRecord(ask: { readonly provider: string; readonly name: string; readonly type: OwnedRecord['type'] }): Promise<{ words: string; epoch?: number; values?: readonly string[] }>;
+  readRecord(ask: {
+    readonly provider: string;
+    readonly name: string;
+    readonly type: OwnedRecord['type'];
+  }): Promise<{ words: string; epoch?: number; values?: readonly string[] }>;
 }
 
 export interface PublishAsk {

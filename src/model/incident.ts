@@ -12,7 +12,13 @@ export interface Incident {
   readonly epoch: number;
   readonly cause: Cause;
   readonly actor: Actor;
-  readonly before: { readonly primary: string; readonly epoch: number; readonly rule: CommitRule; readonly last?: LastKnown; /** When its role ended, where that was not when the cause was known. */ readonly endedAtMs?: number };
+  readonly before: {
+    readonly primary: string;
+    readonly epoch: number;
+    readonly rule: CommitRule;
+    readonly last?: LastKnown;
+    /** When its role ended, where that was not when the cause was known. */ readonly endedAtMs?: number;
+  };
   /** What was seen, by whom, in order. */
   readonly evidence: readonly Evidence[];
   /** Each candidate's verdict, of every election that was held, the last one last. */
@@ -37,7 +43,11 @@ export type IncidentOutcome =
   | { readonly outcome: 'not-approved'; readonly words: string; readonly by?: Actor }
   | { readonly outcome: 'refused'; readonly words: string }
   /** `perhaps`: this member fell silent while it was being opened, and may have taken writes: it counts as the lost primary of that epoch. */
-  | { readonly outcome: 'failed'; readonly words: string; readonly perhaps?: { readonly member: string; readonly epoch: number; readonly rule: CommitRule; readonly electable: readonly string[] } };
+  | {
+      readonly outcome: 'failed';
+      readonly words: string;
+      readonly perhaps?: { readonly member: string; readonly epoch: number; readonly rule: CommitRule; readonly electable: readonly string[] };
+    };
 
 export interface Cause {
   readonly kind:

@@ -38,9 +38,7 @@ export interface LiveState {
 }
 
 /** A standby's receiver. `stamp` changes whenever anything arrives, and is compared only with itself: it is no clock. */
-export type ReceiverState =
-  | { readonly state: 'none' }
-  | { readonly state: 'streaming' | 'starting'; readonly from: string; readonly stamp: string };
+export type ReceiverState = { readonly state: 'none' } | { readonly state: 'streaming' | 'starting'; readonly from: string; readonly stamp: string };
 
 export interface Follower {
   /** The member's name, as its connection says. */

@@ -11,7 +11,10 @@ export interface Account {
  *
  * @throws Error where root has no account to drop to
  */
-export function accountOf(uid: number | undefined = process.getuid?.(), passwd: string = uid === 0 ? readFileSync('/etc/passwd', 'utf8') : ''): Account | undefined {
+export function accountOf(
+  uid: number | undefined = process.getuid?.(),
+  passwd: string = uid === 0 ? readFileSync('/etc/passwd', 'utf8') : '',
+): Account | undefined {
   if (uid !== 0) return undefined;
   for (const wanted of ['postgres', 'nobody']) {
     const entry = passwd.split('\n').find((line) => line.startsWith(`${wanted}:`));

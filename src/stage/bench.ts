@@ -97,7 +97,9 @@ async function runFaults(stage: Stage, durability: Durability, options: BenchOpt
       const trial = await runTrial(stage, writers, kind, { freezeMs: options.freezeMs, signal, tell: () => undefined });
       trials.push(trial);
       const gapMs = writers.gapAround(trial.t0Ns);
-      tell(`${durability} ${kind} ${round}/${times}: ${trial.victim.name} → ${trial.primaryAfter}, gap ${gapMs === undefined ? '?' : Math.round(gapMs)} ms, all back after ${(trial.recoveredMs / 1000).toFixed(1)} s`);
+      tell(
+        `${durability} ${kind} ${round}/${times}: ${trial.victim.name} → ${trial.primaryAfter}, gap ${gapMs === undefined ? '?' : Math.round(gapMs)} ms, all back after ${(trial.recoveredMs / 1000).toFixed(1)} s`,
+      );
     }
   }
   const judgement = await judge(stage, writers, trials, signal);
@@ -105,7 +107,12 @@ async function runFaults(stage: Stage, durability: Durability, options: BenchOpt
   return {
     durability,
     leaseMs: stage.options.leaseMs,
-    faults: faults.map((kind) => figuresOf(kind, lines.filter((line) => line.kind === kind))),
+    faults: faults.map((kind) =>
+      figuresOf(
+        kind,
+        lines.filter((line) => line.kind === kind),
+      ),
+    ),
     acknowledged: judgement.acknowledged,
     lost: judgement.lost,
     broken: judgement.broken,
@@ -136,5 +143,12 @@ function figuresOf(kind: FaultKind, each: readonly FaultLine[]): FaultFigures {
 
 export function machineWords(postgres: string): Machine {
   const all = cpus();
-  return { cores: all.length, processor: all[0]?.model ?? 'unknown', memoryMb: Math.round(totalmem() / 2 ** 20), kernel: release(), node: process.version, postgres };
+  return {
+    cores: all.length,
+    processor: all[0]?.model ?? 'unknown',
+    memoryMb: Math.round(totalmem() / 2 ** 20),
+    kernel: release(),
+    node: process.version,
+    postgres,
+  };
 }

@@ -77,7 +77,12 @@ export function longestGapMs(ns: readonly number[]): number | undefined {
  * @param writes the acknowledgements of the writer that finds the primary by its name: the gap is its
  * @param pinned those of the writers that hold on to one member each: they see a zombie that the first never would
  */
-export function judgeFaults(faults: readonly FaultMark[], writes: readonly Acknowledgement[], pinned: readonly Acknowledgement[], lost: readonly Acknowledgement[]): FaultVerdict[] {
+export function judgeFaults(
+  faults: readonly FaultMark[],
+  writes: readonly Acknowledgement[],
+  pinned: readonly Acknowledgement[],
+  lost: readonly Acknowledgement[],
+): FaultVerdict[] {
   const all = [...writes, ...pinned].sort((a, b) => a.ns - b.ns);
   return faults.map((fault, index) => {
     const endNs = faults[index + 1]?.t0Ns ?? Number.POSITIVE_INFINITY;

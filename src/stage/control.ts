@@ -8,7 +8,9 @@ import { layoutOf } from './stage-file.ts';
 
 /** Asked of a running stage through the socket in its directory: one JSON line, answered by one. */
 export type StageRequest = { readonly ask: 'status' } | { readonly ask: 'start'; readonly part: string };
-export type StageAnswer = { readonly ok: true; readonly stage: StageLine; readonly pid?: number } | { readonly ok: false; readonly refused: boolean; readonly why: string };
+export type StageAnswer =
+  | { readonly ok: true; readonly stage: StageLine; readonly pid?: number }
+  | { readonly ok: false; readonly refused: boolean; readonly why: string };
 
 /** Lets other commands ask this stage: it stays the parent of what they start. */
 export async function listenForCommands(stage: Stage): Promise<net.Server> {
@@ -53,7 +55,8 @@ const LIMIT_MS = 60_000;
 export async function askStage(dir: string, request: StageRequest): Promise<StageAnswer & { ok: true }> {
   const said = await new Promise<StageAnswer>((resolve, reject) => {
     const socket = net.connect(layoutOf(realDir(dir)).socket);
-    const down = (why: string): void => reject(new UnderstudyError('BadInput', `no stage runs in ${dir} (${why}). Next: understudy local up --dir ${dir}`, { dir }));
+    const down = (why: string): void =>
+      reject(new UnderstudyError('BadInput', `no stage runs in ${dir} (${why}). Next: understudy local up --dir ${dir}`, { dir }));
     let text = '';
     socket.setEncoding('utf8');
     socket.setTimeout(LIMIT_MS, () => {
@@ -75,7 +78,8 @@ function realDir(dir: string): string {
   try {
     return realpathSync(dir);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new UnderstudyError('BadInput', `there is no directory ${dir}. Next: understudy local up --dir ${dir}`, { dir });
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+      throw new UnderstudyError('BadInput', `there is no directory ${dir}. Next: understudy local up --dir ${dir}`, { dir });
     throw error;
   }
 }

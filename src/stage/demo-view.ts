@@ -63,10 +63,16 @@ export function makeView(words: NodeJS.WriteStream, out: NodeJS.WriteStream | un
       if (out !== undefined) out.write(`\n${table(result.faults)}\n\n${links(result.faults)}\n`);
       const { acknowledged, unknown, lost } = result.writes;
       write(`\n${acknowledged} writes acknowledged, ${lost} of them lost; ${unknown} were in flight when a connection broke.`);
-      write(result.broken.length === 0 ? paint('green', 'Every promise was kept.') : paint('red', `Broken:\n${result.broken.map((line) => `  ${line}`).join('\n')}`));
+      write(
+        result.broken.length === 0
+          ? paint('green', 'Every promise was kept.')
+          : paint('red', `Broken:\n${result.broken.map((line) => `  ${line}`).join('\n')}`),
+      );
     },
     stay: (line) => {
-      write(`\nThe stage stays up. Ctrl-C ends it.\n  Temporal UI  ${line.temporal.ui}\n  directory    ${line.dir}\n  break it     kill -9 ${line.members.find(({ role }) => role === 'primary')?.pids.postmaster ?? '<pid>'}   (the primary's postmaster)`);
+      write(
+        `\nThe stage stays up. Ctrl-C ends it.\n  Temporal UI  ${line.temporal.ui}\n  directory    ${line.dir}\n  break it     kill -9 ${line.members.find(({ role }) => role === 'primary')?.pids.postmaster ?? '<pid>'}   (the primary's postmaster)`,
+      );
       write(`  start again  understudy local start <member> --dir ${line.dir}`);
     },
     close: still,
@@ -79,11 +85,39 @@ const ms = (value: number | undefined): string => (value === undefined ? '-' : `
 export function table(lines: readonly FaultLine[]): string {
   const drawn = new Table({
     head: ['fault', 'from → to', 'detected', 'decided', 'promoted', 'record', 'first write', 'write gap', 'lost'],
-    chars: { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' },
+    chars: {
+      top: '',
+      'top-mid': '',
+      'top-left': '',
+      'top-right': '',
+      bottom: '',
+      'bottom-mid': '',
+      'bottom-left': '',
+      'bottom-right': '',
+      left: '',
+      'left-mid': '',
+      mid: '',
+      'mid-mid': '',
+      right: '',
+      'right-mid': '',
+      middle: '  ',
+    },
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
     colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
   });
-  drawn.push(...lines.map((line) => [line.fault, `${line.from} → ${line.to}`, ms(line.detectedMs), ms(line.decidedMs), ms(line.promotedMs), ms(line.publishedMs), ms(line.firstWriteMs), ms(line.gapMs), String(line.lost)]));
+  drawn.push(
+    ...lines.map((line) => [
+      line.fault,
+      `${line.from} → ${line.to}`,
+      ms(line.detectedMs),
+      ms(line.decidedMs),
+      ms(line.promotedMs),
+      ms(line.publishedMs),
+      ms(line.firstWriteMs),
+      ms(line.gapMs),
+      String(line.lost),
+    ]),
+  );
   return drawn
     .toString()
     .split('\n')

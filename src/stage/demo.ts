@@ -54,7 +54,9 @@ export async function playDemo(options: DemoOptions, view: DemoView, interrupt: 
       const trial = await runTrial(stage, writers, kind, { freezeMs: options.freezeMs, signal, tell });
       trials.push(trial);
       const gapMs = writers.gapAround(trial.t0Ns);
-      view.done(`${title}: ${trial.victim.name} → ${trial.primaryAfter}, no write for ${gapMs === undefined ? '?' : Math.round(gapMs)} ms, all back after ${(trial.recoveredMs / 1000).toFixed(1)} s`);
+      view.done(
+        `${title}: ${trial.victim.name} → ${trial.primaryAfter}, no write for ${gapMs === undefined ? '?' : Math.round(gapMs)} ms, all back after ${(trial.recoveredMs / 1000).toFixed(1)} s`,
+      );
     }
     view.begin('comparing what was acknowledged with what is there');
     const judgement = await judge(stage, writers, trials, signal);

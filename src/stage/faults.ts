@@ -35,10 +35,16 @@ export interface FaultOptions {
 }
 
 /** Does it to a member that is the primary now. */
-export async function inject(stage: Stage, kind: FaultKind, victim: { readonly name: string; readonly port: number }, { freezeMs }: FaultOptions): Promise<Injected> {
+export async function inject(
+  stage: Stage,
+  kind: FaultKind,
+  victim: { readonly name: string; readonly port: number },
+  { freezeMs }: FaultOptions,
+): Promise<Injected> {
   const pids = stage.pidsOf(victim.name);
   const { agent, guard, postmaster } = pids;
-  if (agent === null || guard === null || postmaster === null) throw new StageError(`${victim.name} is the primary, and not all of it runs: ${JSON.stringify(pids)}`);
+  if (agent === null || guard === null || postmaster === null)
+    throw new StageError(`${victim.name} is the primary, and not all of it runs: ${JSON.stringify(pids)}`);
   const clocks = () => ({ t0Ns: monotonicNs(), t0WallMs: Date.now() });
   const mark = { kind, victim, postmaster };
   switch (kind) {
@@ -83,7 +89,7 @@ export async function inject(stage: Stage, kind: FaultKind, victim: { readonly n
 /** Stops every process of a node. What the database forks meanwhile is found by another look, until one finds nothing new. */
 function freeze(agent: number, guard: number): number[] {
   const frozen = new Set<number>();
-  for (let found = true; found; ) {
+  for (let found = true; found;) {
     found = false;
     for (const pid of [...descendantsOf(guard).map((entry) => entry.pid), guard, agent]) {
       if (frozen.has(pid) || !isAlive(pid)) continue;

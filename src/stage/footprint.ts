@@ -53,9 +53,22 @@ export async function measureFootprint(options: FootprintOptions): Promise<Footp
     const parts = [...last].map(([key, { member, part, pid, usage }]): PartFootprint => {
       const earlier = first.get(key);
       if (earlier?.pid !== pid) throw new StageError(`the ${part} of ${member} is another process than before: the group was not idle`);
-      return { member, part, pssMb: tenth(usage.pssMb), rssMb: tenth(usage.rssMb), cpuPercent: Math.round(((usage.cpuSeconds - earlier.usage.cpuSeconds) / seconds) * 10_000) / 100 };
+      return {
+        member,
+        part,
+        pssMb: tenth(usage.pssMb),
+        rssMb: tenth(usage.rssMb),
+        cpuPercent: Math.round(((usage.cpuSeconds - earlier.usage.cpuSeconds) / seconds) * 10_000) / 100,
+      };
     });
-    return { machine: machineWords(stage.postgresVersion), leaseMs: options.leaseMs, idleMs: options.idleMs, parts, together: largest(parts), history: { before, after } };
+    return {
+      machine: machineWords(stage.postgresVersion),
+      leaseMs: options.leaseMs,
+      idleMs: options.idleMs,
+      parts,
+      together: largest(parts),
+      history: { before, after },
+    };
   } finally {
     await stage.stop();
   }
@@ -80,14 +93,22 @@ function largest(parts: readonly PartFootprint[]): Footprint['together'] {
   const sums = [...new Set(parts.map(({ member }) => member))].map((member) => {
     const own = parts.filter((part) => part.member === member);
     const sum = (of: (part: PartFootprint) => number): number => tenth(own.reduce((total, part) => total + of(part), 0));
-    return { pssMb: sum((part) => part.pssMb), rssMb: sum((part) => part.rssMb), cpuPercent: Math.round(own.reduce((total, part) => total + part.cpuPercent, 0) * 100) / 100 };
+    return {
+      pssMb: sum((part) => part.pssMb),
+      rssMb: sum((part) => part.rssMb),
+      cpuPercent: Math.round(own.reduce((total, part) => total + part.cpuPercent, 0) * 100) / 100,
+    };
   });
-  return { pssMb: Math.max(...sums.map((one) => one.pssMb)), rssMb: Math.max(...sums.map((one) => one.rssMb)), cpuPercent: Math.max(...sums.map((one) => one.cpuPercent)) };
+  return {
+    pssMb: Math.max(...sums.map((one) => one.pssMb)),
+    rssMb: Math.max(...sums.map((one) => one.rssMb)),
+    cpuPercent: Math.max(...sums.map((one) => one.cpuPercent)),
+  };
 }
 
 async function untilQuiet(stage: Stage, signal: AbortSignal): Promise<void> {
   const endMs = performance.now() + QUIET_LIMIT_MS;
-  for (let last = -1, sinceMs = performance.now(); performance.now() - sinceMs < QUIET_MS; ) {
+  for (let last = -1, sinceMs = performance.now(); performance.now() - sinceMs < QUIET_MS;) {
     if (performance.now() > endMs) throw new StageError(`the group's history still grows after ${QUIET_LIMIT_MS / 1000} s: it has ${last} events`);
     const now = await historyLength(stage);
     if (now !== last) [last, sinceMs] = [now, performance.now()];

@@ -60,7 +60,9 @@ export async function judge(stage: Stage, writers: Writers, trials: readonly Tri
     lateAcknowledgements,
     members,
     broken: [
-      ...(lost.length > 0 && stage.options.durability === 'sync' ? [`I2: ${lost.length} acknowledged writes are lost, the first is ${lost[0]?.by}:${lost[0]?.id}`] : []),
+      ...(lost.length > 0 && stage.options.durability === 'sync'
+        ? [`I2: ${lost.length} acknowledged writes are lost, the first is ${lost[0]?.by}:${lost[0]?.id}`]
+        : []),
       ...(lateAcknowledgements > 0 ? [`I1: the old primary acknowledged ${lateAcknowledgements} writes after the new one's first`] : []),
       ...(duplicates.length > 0 ? [`${duplicates.length} writes are there twice, the first is ${duplicates[0]}`] : []),
       ...judgeMembers(members),

@@ -20,7 +20,14 @@ const QUERY_TIMEOUT_MS = 5_000;
 
 /** A connection for one question after another. A server that hangs is given up in time. */
 export async function withMember<T>(port: number, ask: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ host: HOST, port, ...DATABASE, application_name: 'understudy-stage', connectionTimeoutMillis: CONNECT_TIMEOUT_MS, query_timeout: QUERY_TIMEOUT_MS });
+  const client = new pg.Client({
+    host: HOST,
+    port,
+    ...DATABASE,
+    application_name: 'understudy-stage',
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
+  });
   let broken: Error | undefined;
   client.on('error', (error) => (broken = error));
   await client.connect();
@@ -70,7 +77,10 @@ export async function endOfLog(port: number): Promise<string> {
 /** Whether a member has replayed the log up to there; a primary always has. */
 export async function hasReplayed(port: number, lsn: string): Promise<boolean> {
   return withMember(port, async (client) => {
-    const { rows } = await client.query<{ there: boolean }>('select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() >= $1::pg_lsn else true end as there', [lsn]);
+    const { rows } = await client.query<{ there: boolean }>(
+      'select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() >= $1::pg_lsn else true end as there',
+      [lsn],
+    );
     return rows[0]?.there === true;
   });
 }

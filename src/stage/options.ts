@@ -19,7 +19,8 @@ export function readLease(text: string): number {
 
 export function readMembers(text: string): number {
   const count = Number(text);
-  if (!Number.isInteger(count) || count < 2 || count > MAX_MEMBERS) throw new InvalidArgumentError(`Use 2 to ${MAX_MEMBERS}: one alone has nobody to fail over to.`);
+  if (!Number.isInteger(count) || count < 2 || count > MAX_MEMBERS)
+    throw new InvalidArgumentError(`Use 2 to ${MAX_MEMBERS}: one alone has nobody to fail over to.`);
   return count;
 }
 

@@ -27,12 +27,29 @@ export function temporalPart({ layout, ports, env, temporalPath }: PartsContext)
     ...common('temporal', layout, env),
     command: temporalPath,
     args: [
-      'server', 'start-dev',
-      '--ip', HOST, '--ui-ip', HOST,
-      '--port', String(ports.temporal), '--ui-port', String(ports.ui), '--http-port', String(ports.temporalHttp), '--metrics-port', String(ports.temporalMetrics),
-      '--log-level', 'error',
+      'server',
+      'start-dev',
+      '--ip',
+      HOST,
+      '--ui-ip',
+      HOST,
+      '--port',
+      String(ports.temporal),
+      '--ui-port',
+      String(ports.ui),
+      '--http-port',
+      String(ports.temporalHttp),
+      '--metrics-port',
+      String(ports.temporalMetrics),
+      '--log-level',
+      'error',
       // A file, so that the server may be killed and started again with all that it knew.
-      '--db-filename', layout.temporalDatabase, '--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=normal',
+      '--db-filename',
+      layout.temporalDatabase,
+      '--sqlite-pragma',
+      'journal_mode=wal',
+      '--sqlite-pragma',
+      'synchronous=normal',
       ...SERVER_SETTINGS.flatMap((setting) => ['--dynamic-config-value', setting]),
       ...Object.values(ATTRIBUTES).flatMap(({ name, type }) => ['--search-attribute', `${name}=${type}`]),
     ],
@@ -46,7 +63,16 @@ export function dnsPart({ layout, ports, env }: PartsContext): PartOptions {
     command: process.execPath,
     args: [
       programFile('dns'),
-      '--listen', `${HOST}:${ports.dns}`, '--zone', ZONE, '--key', `${KEY_NAME}:hmac-sha256`, '--secret-file', layout.secret, '--state-file', layout.dnsState,
+      '--listen',
+      `${HOST}:${ports.dns}`,
+      '--zone',
+      ZONE,
+      '--key',
+      `${KEY_NAME}:hmac-sha256`,
+      '--secret-file',
+      layout.secret,
+      '--state-file',
+      layout.dnsState,
       ...ports.members.flatMap((_, index) => ['--record', `${memberName(index)}.${ZONE} 60 A ${HOST}`]),
     ],
     ready: 'line',
@@ -58,18 +84,33 @@ export function workerPart({ layout, env }: PartsContext): PartOptions {
 }
 
 export function agentPart({ layout, env }: PartsContext, member: string): PartOptions {
-  return { ...common(member, layout, env), command: process.execPath, args: [programFile('agent'), '--config', layout.config, '--group', GROUP, '--member', member], ready: 'line' };
+  return {
+    ...common(member, layout, env),
+    command: process.execPath,
+    args: [programFile('agent'), '--config', layout.config, '--group', GROUP, '--member', member],
+    ready: 'line',
+  };
 }
 
 export function besidePart({ layout, env }: PartsContext, name: string, program: string, args: readonly string[]): PartOptions {
   return { ...common(name, layout, env), command: process.execPath, args: [programFile(program), ...args], ready: 'line' };
 }
 
-const common = (name: string, layout: StageLayout, env: NodeJS.ProcessEnv) => ({ name, logFile: logFileOf(layout, name), env, cwd: layout.dir, limitMs: LIMIT_MS });
+const common = (name: string, layout: StageLayout, env: NodeJS.ProcessEnv) => ({
+  name,
+  logFile: logFileOf(layout, name),
+  env,
+  cwd: layout.dir,
+  limitMs: LIMIT_MS,
+});
 
 async function untilTemporalAnswers(port: number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const connection = Connection.lazy({ address: `${HOST}:${port}`, connectTimeout: 500, channelArgs: { 'grpc.initial_reconnect_backoff_ms': 50, 'grpc.max_reconnect_backoff_ms': 100 } });
+    const connection = Connection.lazy({
+      address: `${HOST}:${port}`,
+      connectTimeout: 500,
+      channelArgs: { 'grpc.initial_reconnect_backoff_ms': 50, 'grpc.max_reconnect_backoff_ms': 100 },
+    });
     try {
       await connection.ensureConnected();
       // The frontend answers before the namespace is there.

@@ -36,11 +36,16 @@ export const portsFrom = (base: number, members: number): StagePorts => ({
 export async function choosePorts(base: number, members: number): Promise<StagePorts> {
   const count = BESIDES_MEMBERS + members;
   if (base !== 0) {
-    if (!Number.isInteger(base) || base < 1024 || base + count > 65_535) throw new UnderstudyError('BadInput', `--port-base ${base}: the stage needs ${count} ports from there on, between 1024 and 65535; 0 finds free ones`);
+    if (!Number.isInteger(base) || base < 1024 || base + count > 65_535)
+      throw new UnderstudyError('BadInput', `--port-base ${base}: the stage needs ${count} ports from there on, between 1024 and 65535; 0 finds free ones`);
     for (let port = base; port < base + count; port += 1) {
       const code = await whyTaken(port, port === base + 4);
       if (code !== undefined) {
-        throw new UnderstudyError('BadInput', `port ${port} of ${HOST} is taken (${code}), and the stage needs ${base} to ${base + count - 1}. Next: end what listens there, or choose others with --port-base (0 finds free ones)`, { port });
+        throw new UnderstudyError(
+          'BadInput',
+          `port ${port} of ${HOST} is taken (${code}), and the stage needs ${base} to ${base + count - 1}. Next: end what listens there, or choose others with --port-base (0 finds free ones)`,
+          { port },
+        );
       }
     }
     return portsFrom(base, members);

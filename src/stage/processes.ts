@@ -43,7 +43,8 @@ export const programFile = (name: string): string => path.join(path.dirname(file
 export async function startPart(options: PartOptions): Promise<Part & { readonly line: unknown }> {
   const log = openSync(options.logFile, 'a', 0o644);
   const setpriv = findOnPath('setpriv', process.env);
-  const [command, args] = setpriv === undefined ? [options.command, [...options.args]] : [setpriv, ['--pdeathsig', 'KILL', '--', options.command, ...options.args]];
+  const [command, args] =
+    setpriv === undefined ? [options.command, [...options.args]] : [setpriv, ['--pdeathsig', 'KILL', '--', options.command, ...options.args]];
   let child: ChildProcess;
   try {
     child = spawn(command, args, { cwd: options.cwd, env: options.env, detached: true, stdio: ['ignore', options.ready === 'line' ? 'pipe' : log, log] });
@@ -70,7 +71,10 @@ export async function startPart(options: PartOptions): Promise<Part & { readonly
     },
   };
   const given = new AbortController();
-  const limit = setTimeout(() => given.abort(new StageError(`${options.name} was not ready within ${options.limitMs / 1000} s${lastWords(options.logFile)}`)), options.limitMs);
+  const limit = setTimeout(
+    () => given.abort(new StageError(`${options.name} was not ready within ${options.limitMs / 1000} s${lastWords(options.logFile)}`)),
+    options.limitMs,
+  );
   const tooEarly = ended.then((words) => {
     throw new StageError(`${options.name} did not become ready: ${words}${lastWords(options.logFile)}`);
   });

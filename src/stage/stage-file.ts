@@ -59,10 +59,17 @@ export function makeStageDir(given: string | undefined, account: Account | undef
   const dir = given === undefined ? mkdtempSync(path.join(tmpdir(), 'understudy-')) : path.resolve(given);
   const layout = layoutOf(dir);
   if (Buffer.byteLength(dir) > MAX_DIR_BYTES) {
-    throw new UnderstudyError('BadInput', `${dir} is ${Buffer.byteLength(dir)} bytes long, and sockets below it leave room for ${MAX_DIR_BYTES}. Next: choose a shorter --dir`);
+    throw new UnderstudyError(
+      'BadInput',
+      `${dir} is ${Buffer.byteLength(dir)} bytes long, and sockets below it leave room for ${MAX_DIR_BYTES}. Next: choose a shorter --dir`,
+    );
   }
   if (given !== undefined && existsSync(dir)) {
-    if (existsSync(layout.config)) throw new UnderstudyError('BadInput', `${dir} holds a stage already. Next: "understudy local status --dir ${dir}" shows whether it runs; remove the directory, or choose another`);
+    if (existsSync(layout.config))
+      throw new UnderstudyError(
+        'BadInput',
+        `${dir} holds a stage already. Next: "understudy local status --dir ${dir}" shows whether it runs; remove the directory, or choose another`,
+      );
     if (readdirSync(dir).length > 0) throw new UnderstudyError('BadInput', `${dir} is not empty, and no stage. Next: choose another --dir`);
   }
   if (account !== undefined) requireReachable(path.dirname(dir), account);
@@ -93,7 +100,11 @@ function requireReachable(above: string, account: Account): void {
     if (!existsSync(at)) continue;
     const { mode, uid, gid } = statSync(at);
     const may = uid === account.uid ? mode & 0o100 : gid === account.gid ? mode & 0o010 : mode & 0o001;
-    if (may === 0) throw new UnderstudyError('BadInput', `the databases run as ${account.name}, which may not enter ${at}. Next: choose a --dir elsewhere, such as below /var/tmp`);
+    if (may === 0)
+      throw new UnderstudyError(
+        'BadInput',
+        `the databases run as ${account.name}, which may not enter ${at}. Next: choose a --dir elsewhere, such as below /var/tmp`,
+      );
     if (at === path.dirname(at)) return;
   }
 }
@@ -114,7 +125,13 @@ export function writeConfig(layout: StageLayout, ports: StagePorts, options: Sta
   const config = {
     temporal: { address: `${HOST}:${ports.temporal}`, namespace: 'default', ui: `http://${HOST}:${ports.ui}` },
     providers: {
-      main: { type: 'rfc2136', server: `${HOST}:${ports.dns}`, zone: ZONE, tsig: { name: KEY_NAME, algorithm: 'hmac-sha256', secret: { file: layout.secret } }, timeout: '1s' },
+      main: {
+        type: 'rfc2136',
+        server: `${HOST}:${ports.dns}`,
+        zone: ZONE,
+        tsig: { name: KEY_NAME, algorithm: 'hmac-sha256', secret: { file: layout.secret } },
+        timeout: '1s',
+      },
     },
     groups: {
       [GROUP]: {

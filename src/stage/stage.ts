@@ -65,7 +65,11 @@ export class Stage {
    */
   static async start(options: StartOptions): Promise<Stage> {
     const account = accountOf();
-    const [temporal, postgres, ports] = await Promise.all([findTemporal({ fetch: true }), findPostgres({ fetch: true }), choosePorts(options.portBase, options.members)]);
+    const [temporal, postgres, ports] = await Promise.all([
+      findTemporal({ fetch: true }),
+      findPostgres({ fetch: true }),
+      choosePorts(options.portBase, options.members),
+    ]);
     options.signal.throwIfAborted();
     const layout = makeStageDir(options.dir, account);
     const crew = new Crew(layout, { layout, ports, temporalPath: temporal.path, env: {} }, options.temporary);
@@ -163,7 +167,11 @@ class Crew {
     this.context = { ...context, env: { ...withoutTemporal(process.env), [STAGE_VARIABLE]: this.#id } };
     this.#temporary = temporary;
     const program = path.join(path.dirname(fileURLToPath(import.meta.url)), 'watchdog.js');
-    this.#watchdog = spawn(process.execPath, [program, this.#id, layout.dir, ...(temporary ? ['remove'] : [])], { detached: true, stdio: ['pipe', 'ignore', 'ignore'], cwd: '/' });
+    this.#watchdog = spawn(process.execPath, [program, this.#id, layout.dir, ...(temporary ? ['remove'] : [])], {
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+      cwd: '/',
+    });
   }
 
   pidOf(name: string): number | null {
@@ -173,7 +181,8 @@ class Crew {
 
   async start(name: string): Promise<number> {
     const running = this.pidOf(name);
-    if (running !== null || this.#starting.has(name)) throw new UnderstudyError('BadInput', `${name} runs already${running === null ? '' : ` (process ${running})`}: nothing was started`, { name });
+    if (running !== null || this.#starting.has(name))
+      throw new UnderstudyError('BadInput', `${name} runs already${running === null ? '' : ` (process ${running})`}: nothing was started`, { name });
     const options = this.#optionsOf(name);
     this.#starting.add(name);
     try {
@@ -197,7 +206,11 @@ class Crew {
     if (name === 'worker') return workerPart(this.context);
     const members = this.context.ports.members.map((_, index) => memberName(index));
     if (members.includes(name)) return agentPart(this.context, name);
-    throw new UnderstudyError('BadInput', `the stage has no part ${JSON.stringify(name)}. Next: name one of ${[...members, 'worker', 'dns', 'temporal'].join(', ')}`, { name });
+    throw new UnderstudyError(
+      'BadInput',
+      `the stage has no part ${JSON.stringify(name)}. Next: name one of ${[...members, 'worker', 'dns', 'temporal'].join(', ')}`,
+      { name },
+    );
   }
 
   /** Nobody decides while the rest is being ended; databases stop before what they lean on; and then nothing is left. */
@@ -258,4 +271,5 @@ async function unlessAborted<T>(signal: AbortSignal, waiting: Promise<T>): Promi
 }
 
 /** Nobody's Temporal but ours. */
-const withoutTemporal = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('TEMPORAL_') && name !== 'UNDERSTUDY_CONFIG'));
+const withoutTemporal = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('TEMPORAL_') && name !== 'UNDERSTUDY_CONFIG'));

@@ -29,13 +29,17 @@ export async function whatIsMissing(stage: Stage): Promise<string[]> {
     else if (!look.inRecovery) {
       open.push(member);
       if (look.followers < stage.members.length - 1) missing.push(`${look.followers} of ${stage.members.length - 1} standbys stream from ${member.name}`);
-      if (stage.options.durability === 'sync' && look.confirming === 0) missing.push(`no standby confirms the commits of ${member.name} (synchronous_standby_names is ${JSON.stringify(look.syncRule)})`);
+      if (stage.options.durability === 'sync' && look.confirming === 0)
+        missing.push(`no standby confirms the commits of ${member.name} (synchronous_standby_names is ${JSON.stringify(look.syncRule)})`);
     } else if (!look.streaming) missing.push(`${member.name} does not stream`);
   }
   const [primary] = open;
-  if (primary === undefined || open.length > 1) missing.push(primary === undefined ? 'no member is open for writes' : `${open.map(({ name }) => name).join(' and ')} are open`);
+  if (primary === undefined || open.length > 1)
+    missing.push(primary === undefined ? 'no member is open for writes' : `${open.map(({ name }) => name).join(' and ')} are open`);
   if (missing.length > 0 || primary === undefined) return missing;
-  const place = await resolveService({ host: HOST, port: stage.dnsPort }, RECORD, DNS_TIMEOUT_MS).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
+  const place = await resolveService({ host: HOST, port: stage.dnsPort }, RECORD, DNS_TIMEOUT_MS).catch((error: unknown) =>
+    error instanceof Error ? error.message : String(error),
+  );
   if (typeof place === 'string') return [`the record does not resolve (${place})`];
   if (place.port !== primary.port) return [`the record points to port ${place.port}, and ${primary.name} listens on ${primary.port}`];
   const status = await statusOf(stage).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));

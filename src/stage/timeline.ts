@@ -61,5 +61,7 @@ function endOf(incident: Incident | undefined, name: StepName): number | undefin
 
 const round = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : Math.round(ms));
 
-type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & { [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined> };
+type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
 const defined = <T extends object>(value: T): Defined<T> => Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as Defined<T>;

@@ -65,7 +65,12 @@ export async function runTrial(stage: Stage, writers: Writers, kind: FaultKind, 
 
 /** A workflow's clock is that of the server's last event, and may lie a little behind ours. */
 const CLOCK_SLACK_MS = 50;
-const DONE_TO: Readonly<Record<FaultKind, string>> = { S1: 'has lost its database process', S2: 'is dead: agent, guard and database', S3: 'is frozen', S4: 'is asked to hand over' };
+const DONE_TO: Readonly<Record<FaultKind, string>> = {
+  S1: 'has lost its database process',
+  S2: 'is dead: agent, guard and database',
+  S3: 'is frozen',
+  S4: 'is asked to hand over',
+};
 
 function incidentOf(stage: Stage, id: string): Promise<Incident> {
   return stage.connected.client.workflow.getHandle(id).query<Incident>('incident');

@@ -13,7 +13,11 @@ export interface WaitOptions {
  * @param missing in words, what does not hold yet; empty where all does
  * @throws StageError with what was still missing at the limit; the signal's reason where it was aborted
  */
-export async function waitUntil(what: string, missing: () => Promise<readonly string[]> | readonly string[], { limitMs, everyMs = 100, signal }: WaitOptions): Promise<void> {
+export async function waitUntil(
+  what: string,
+  missing: () => Promise<readonly string[]> | readonly string[],
+  { limitMs, everyMs = 100, signal }: WaitOptions,
+): Promise<void> {
   const endMs = performance.now() + limitMs;
   for (;;) {
     signal?.throwIfAborted();

@@ -21,7 +21,7 @@ let said = '';
 process.stdin.setEncoding('utf8').on('data', (text) => (said += text));
 await new Promise((resolve) => process.stdin.once('close', resolve));
 // Twice in a row nobody: a process that was just being started had time to show its mark.
-for (let quiet = 0, endMs = Date.now() + LIMIT_MS; quiet < 2 && Date.now() < endMs; ) {
+for (let quiet = 0, endMs = Date.now() + LIMIT_MS; quiet < 2 && Date.now() < endMs;) {
   quiet = killRemains(stageId, dir).length === 0 ? quiet + 1 : 0;
   await sleep(PAUSE_MS);
 }

@@ -77,6 +77,7 @@ function readLine(text: string, number: number): WriterLine {
     throw new Error(`line ${number} of the writer's log is not JSON: ${text.slice(0, 120)}`, { cause: error });
   }
   const found = line as { k?: unknown; ns?: unknown };
-  if (typeof found.k !== 'string' || !KINDS.includes(found.k) || typeof found.ns !== 'number') throw new Error(`line ${number} of the writer's log is no line of a writer: ${text.slice(0, 120)}`);
+  if (typeof found.k !== 'string' || !KINDS.includes(found.k) || typeof found.ns !== 'number')
+    throw new Error(`line ${number} of the writer's log is no line of a writer: ${text.slice(0, 120)}`);
   return line as WriterLine;
 }

@@ -30,13 +30,28 @@ export class Writers {
     const pinnedLog = path.join(stage.layout.logs, 'pinned.jsonl');
     const who = ['--user', DATABASE.user, '--database', DATABASE.database];
     const writer = await stage.runBeside('writer', 'writer', ['--dns', `${HOST}:${stage.dnsPort}`, '--record', RECORD, ...who, '--log', logFile]);
-    const pinned = await stage.runBeside('pinned', 'writer', [...stage.members.flatMap(({ port }) => ['--pinned', `${HOST}:${port}`]), ...who, '--log', pinnedLog, '--by', 'pinned', '--period-ms', '50']);
-    return new Writers(writer, pinned, logFile, stage.members.map((_, index) => `${pinnedLog}.${index + 1}`));
+    const pinned = await stage.runBeside('pinned', 'writer', [
+      ...stage.members.flatMap(({ port }) => ['--pinned', `${HOST}:${port}`]),
+      ...who,
+      '--log',
+      pinnedLog,
+      '--by',
+      'pinned',
+      '--period-ms',
+      '50',
+    ]);
+    return new Writers(
+      writer,
+      pinned,
+      logFile,
+      stage.members.map((_, index) => `${pinnedLog}.${index + 1}`),
+    );
   }
 
   /** @throws StageError where a writer has ended by itself: then nothing that it did not see may be claimed */
   requireRunning(): void {
-    for (const part of [this.#writer, this.#pinned]) if (part.hasEnded()) throw new StageError(`${part.name} has ended by itself: nothing can be said of what it did not see`);
+    for (const part of [this.#writer, this.#pinned])
+      if (part.hasEnded()) throw new StageError(`${part.name} has ended by itself: nothing can be said of what it did not see`);
   }
 
   /** Waits until the writer has had so many more acknowledgements in a row of one server. */

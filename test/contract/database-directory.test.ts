@@ -37,14 +37,17 @@ describePostgres('a data directory', (bin) => {
     expect(readFileSync(path.join(a.dataDir, 'photo.jpg'), 'utf8')).toBe('x');
   });
 
-  it('an adopted database keeps its user\'s settings, above ours only what ours need not', async () => {
+  it("an adopted database keeps its user's settings, above ours only what ours need not", async () => {
     const a = (await open(['pg-a'])).member(0);
     await a.driver.found(forever());
     // As it would be without us.
     rmSync(path.join(a.dataDir, 'understudy.conf'));
     const before = "# mine\nwork_mem = '9MB'\nwal_level = logical\nmax_wal_senders = 33\ncluster_name = 'theirs'\nsynchronous_commit = off\n";
     writeFileSync(path.join(a.dataDir, 'postgresql.conf'), before);
-    writeFileSync(path.join(a.dataDir, 'postgresql.auto.conf'), "# Do not edit\nmaintenance_work_mem = '99MB'\nprimary_conninfo = 'host=elsewhere'\nsynchronous_standby_names = '*'\n");
+    writeFileSync(
+      path.join(a.dataDir, 'postgresql.auto.conf'),
+      "# Do not edit\nmaintenance_work_mem = '99MB'\nprimary_conninfo = 'host=elsewhere'\nsynchronous_standby_names = '*'\n",
+    );
     writeFileSync(path.join(a.dataDir, 'pg_hba.conf'), 'local all postgres peer\nhost all all 127.0.0.1/32 trust\n');
     await a.driver.adopt(settings());
     await a.driver.adopt(settings());
@@ -52,9 +55,18 @@ describePostgres('a data directory', (bin) => {
     expect(a.readConf('postgresql.conf').match(/understudy\.conf/g)).toHaveLength(1);
     expect(a.readConf('postgresql.auto.conf')).toBe("# Do not edit\nmaintenance_work_mem = '99MB'\n");
     await a.start('primary');
-    const shown = await a.sql("select name, setting from pg_settings where name in ('work_mem','wal_level','max_wal_senders','cluster_name','maintenance_work_mem','synchronous_standby_names','wal_log_hints','synchronous_commit') order by 1");
+    const shown = await a.sql(
+      "select name, setting from pg_settings where name in ('work_mem','wal_level','max_wal_senders','cluster_name','maintenance_work_mem','synchronous_standby_names','wal_log_hints','synchronous_commit') order by 1",
+    );
     expect(Object.fromEntries(shown.map(({ name, setting }) => [name, setting]))).toEqual({
-      cluster_name: 'pg-a', maintenance_work_mem: String(99 * 1024), max_wal_senders: '33', synchronous_commit: 'off', synchronous_standby_names: '', wal_level: 'logical', wal_log_hints: 'on', work_mem: String(9 * 1024),
+      cluster_name: 'pg-a',
+      maintenance_work_mem: String(99 * 1024),
+      max_wal_senders: '33',
+      synchronous_commit: 'off',
+      synchronous_standby_names: '',
+      wal_level: 'logical',
+      wal_log_hints: 'on',
+      work_mem: String(9 * 1024),
     });
     // A line that the user adds below ours does not outrank it after the next start.
     a.appendConf('postgresql.conf', "cluster_name = 'theirs again'\n");
@@ -74,7 +86,11 @@ describePostgres('a data directory', (bin) => {
   it('I9: with passwords, members reach each other by a closed file, and no configuration or log holds one', async () => {
     process.env['UNDERSTUDY_TEST_SECRET'] = "s3cr:et'\\x";
     const secret = { password: { env: 'UNDERSTUDY_TEST_SECRET' } };
-    const made = await open(['pg-a', 'pg-b'], { auth: 'scram-sha-256', superuser: { user: 'postgres', ...secret }, replication: { user: 'replicator', ...secret } });
+    const made = await open(['pg-a', 'pg-b'], {
+      auth: 'scram-sha-256',
+      superuser: { user: 'postgres', ...secret },
+      replication: { user: 'replicator', ...secret },
+    });
     const [a, b] = [made.member(0), made.member(1)];
     await a.driver.found(forever());
     const live = await a.start('primary');

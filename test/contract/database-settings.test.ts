@@ -7,12 +7,30 @@ import { parseHistory } from '../../src/database/postgres/history.ts';
 import { classify } from '../../src/database/postgres/probe-write.ts';
 import { listenOn, makeSettings, makeSyncNames, printSettings, type OwnValues } from '../../src/database/postgres/settings.ts';
 
-const own: OwnValues = { walLevel: 'replica', maxWalSenders: 10, maxReplicationSlots: 10, superuserReserved: 3, synchronousCommit: 'on', listenAddresses: 'localhost', socketDirectories: '/tmp' };
+const own: OwnValues = {
+  walLevel: 'replica',
+  maxWalSenders: 10,
+  maxReplicationSlots: 10,
+  superuserReserved: 3,
+  synchronousCommit: 'on',
+  listenAddresses: 'localhost',
+  socketDirectories: '/tmp',
+};
 const make = (over: Partial<OwnValues> = {}, count = 0) =>
   makeSettings({
-    group: 'orders', member: 'pg-a', memberCount: 3, own: { ...own, ...over }, passFile: '/state/db/passfile',
+    group: 'orders',
+    member: 'pg-a',
+    memberCount: 3,
+    own: { ...own, ...over },
+    passFile: '/state/db/passfile',
     settings: { upstream: { member: 'pg-b', host: "h'x", port: 5432 }, rule: { names: ['pg-b', 'pg-c'], count }, leaseMs: 1000 },
-    postgres: { superuser: { user: 'postgres' }, replication: { user: 'repl', password: { env: 'X' } }, maintenanceDatabase: 'postgres', auth: 'trust', maxWalKeptBytes: 2 ** 30 },
+    postgres: {
+      superuser: { user: 'postgres' },
+      replication: { user: 'repl', password: { env: 'X' } },
+      maintenanceDatabase: 'postgres',
+      auth: 'trust',
+      maxWalKeptBytes: 2 ** 30,
+    },
   });
 
 describe('settings of PostgreSQL', () => {
@@ -45,23 +63,27 @@ describe('settings of PostgreSQL', () => {
     ['10.0.0.1, 10.0.0.2', '10.0.0.1', '10.0.0.1,10.0.0.2'],
     ['', 'db1', 'db1'],
   ];
-  for (const [addresses, host, wanted] of listening) it(`${host} beside "${addresses}" listens on "${wanted}"`, () => expect(listenOn(addresses, host)).toBe(wanted));
+  for (const [addresses, host, wanted] of listening)
+    it(`${host} beside "${addresses}" listens on "${wanted}"`, () => expect(listenOn(addresses, host)).toBe(wanted));
 });
 
 describe('places in the log', () => {
   const table: [name: string, at: bigint, bytes: number, end: bigint][] = [
-    ['a record is aligned to eight bytes', 0x3000028n, 114, 0x30000A0n],
-    ['one that fills its page ends on the boundary', 0x3001F88n, 120, 0x3002000n],
-    ['one that goes on to the next page passes its header', 0x3001FC0n, 120, 0x3002000n + 24n + 56n],
-    ['one that goes on to the next segment passes the long header', 0x3FFFFC0n, 120, 0x4000000n + 40n + 56n],
+    ['a record is aligned to eight bytes', 0x3000028n, 114, 0x30000a0n],
+    ['one that fills its page ends on the boundary', 0x3001f88n, 120, 0x3002000n],
+    ['one that goes on to the next page passes its header', 0x3001fc0n, 120, 0x3002000n + 24n + 56n],
+    ['one that goes on to the next segment passes the long header', 0x3ffffc0n, 120, 0x4000000n + 40n + 56n],
   ];
   for (const [name, at, bytes, end] of table) it(name, () => expect(endAfter(at, bytes, 8192, 16 * 2 ** 20)).toBe(end));
   it('a segment is named by timeline and place', () => {
     expect(segmentName(1, 0x3000028n, 16 * 2 ** 20)).toBe('000000010000000000000003');
     expect(segmentName(10, 0x1_0500_0000n, 16 * 2 ** 20)).toBe('0000000A0000000100000005');
   });
-  it('a timeline\'s history is read past its comments', () => {
-    expect(parseHistory('1\t0/401A040\tno recovery target specified\n\n2\t0/5000000\tby hand\n')).toEqual([{ timeline: 1, endLsn: '0/401A040' }, { timeline: 2, endLsn: '0/5000000' }]);
+  it("a timeline's history is read past its comments", () => {
+    expect(parseHistory('1\t0/401A040\tno recovery target specified\n\n2\t0/5000000\tby hand\n')).toEqual([
+      { timeline: 1, endLsn: '0/401A040' },
+      { timeline: 2, endLsn: '0/5000000' },
+    ]);
   });
 });
 
@@ -78,13 +100,16 @@ describe('what a failed probe says', () => {
     ['ECONNREFUSED', 'connect ECONNREFUSED', false, 'broken'],
   ];
   for (const [code, words, timeUp, outcome] of table) {
-    it(`${code ?? 'no answer'} (${words}) is ${outcome}`, () => expect(classify(new UnderstudyError('DatabaseFailed', words, { code, timeUp })).outcome).toBe(outcome));
+    it(`${code ?? 'no answer'} (${words}) is ${outcome}`, () =>
+      expect(classify(new UnderstudyError('DatabaseFailed', words, { code, timeUp })).outcome).toBe(outcome));
   }
 });
 
-it('the password verifier is that of RFC 7677\'s example', () => {
+it("the password verifier is that of RFC 7677's example", () => {
   // User "user", password "pencil": the stored and the server key follow from salt and iterations alone.
-  expect(makeVerifier('pencil', Buffer.from('W22ZaJ0SNY7soEsUEjb6gQ==', 'base64'), 4096)).toBe('SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=');
+  expect(makeVerifier('pencil', Buffer.from('W22ZaJ0SNY7soEsUEjb6gQ==', 'base64'), 4096)).toBe(
+    'SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=',
+  );
 });
 
 it('an unknown kind of database is refused by name', () => {

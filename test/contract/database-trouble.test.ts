@@ -79,7 +79,7 @@ describePostgres('a primary in trouble', (bin) => {
     const a = await open();
     await a.driver.found(forever());
     const live = await a.start('primary');
-    await a.sql("alter role postgres set default_transaction_read_only = on");
+    await a.sql('alter role postgres set default_transaction_read_only = on');
     await live.close();
     const again = await a.connect();
     expect(await again.probeWrite(2000)).toEqual({ outcome: 'written' });

@@ -53,7 +53,11 @@ describePostgres('a group of three', (bin) => {
     await a.live?.settle(settings(undefined, BOTH));
     await a.sql('set synchronous_commit = local; alter role replicator nologin; revoke execute on function pg_ls_dir(text, boolean, boolean) from replicator');
     await a.live?.ensureAccounts();
-    expect(await a.sql("select rolcanlogin as login, has_function_privilege('replicator', 'pg_ls_dir(text, boolean, boolean)', 'execute') as granted from pg_roles where rolname = 'replicator'")).toEqual([{ login: true, granted: true }]);
+    expect(
+      await a.sql(
+        "select rolcanlogin as login, has_function_privilege('replicator', 'pg_ls_dir(text, boolean, boolean)', 'execute') as granted from pg_roles where rolname = 'replicator'",
+      ),
+    ).toEqual([{ login: true, granted: true }]);
     await a.live?.settle(settings());
   }, 10_000);
 
@@ -72,7 +76,7 @@ describePostgres('a group of three', (bin) => {
     expect((await b.live?.look())?.slots.map(({ retainedBytes }) => retainedBytes)).toEqual([0, 0]);
   });
 
-  it('a primary\'s role is not launched on a standby\'s copy', async () => {
+  it("a primary's role is not launched on a standby's copy", async () => {
     await c.stop();
     await expect(c.driver.launch('primary', settings())).rejects.toMatchObject({ code: 'NotInRecovery' });
     await c.start('standby', a);
@@ -82,7 +86,10 @@ describePostgres('a group of three', (bin) => {
   it('I2: once settle has returned, each commit waits for a standby of the rule', async () => {
     await a.live?.settle(settings(undefined, BOTH));
     const rows = await a.sql('select application_name as name, sync_state from pg_stat_replication order by 1');
-    expect(rows).toEqual([{ name: 'pg-b', sync_state: 'quorum' }, { name: 'pg-c', sync_state: 'quorum' }]);
+    expect(rows).toEqual([
+      { name: 'pg-b', sync_state: 'quorum' },
+      { name: 'pg-c', sync_state: 'quorum' },
+    ]);
     expect((await a.live?.pulse())?.followers.every(({ confirms }) => confirms)).toBe(true);
     expect(await a.live?.commitOnce(5000)).toMatch(/\//);
     b.signalAll('SIGSTOP');
@@ -96,7 +103,7 @@ describePostgres('a group of three', (bin) => {
     expect(left).toEqual([{ left: 0 }]);
   });
 
-  it('a receiver\'s stamp changes when something arrives, and only then says nothing', async () => {
+  it("a receiver's stamp changes when something arrives, and only then says nothing", async () => {
     const stamp = async (): Promise<string> => {
       const receiver = (await b.live?.pulse())?.receiver;
       return receiver?.state === 'streaming' ? receiver.stamp : '';
@@ -155,7 +162,7 @@ describePostgres('a group of three', (bin) => {
     expect(await a.sql('show work_mem')).toEqual([{ work_mem: '7MB' }]);
   });
 
-  it('what a rewind brought along of the other member\'s settings is put right', async () => {
+  it("what a rewind brought along of the other member's settings is put right", async () => {
     expect(a.readConf('understudy.conf')).toContain(`application_name=''pg-a''`);
     expect(a.readConf('understudy.conf')).toContain("primary_slot_name = 'understudy_pg_a'");
     expect(a.readConf('postgresql.auto.conf')).not.toMatch(/primary_conninfo|primary_slot_name/);
@@ -189,17 +196,22 @@ describePostgres('a group of three', (bin) => {
     await until('pg-b is on timeline 3', async () => (await b.live?.pulse())?.timeline === 3);
   });
 
-  it('a standby that is stopped at its upstream\'s promotion starts again and follows', async () => {
+  it("a standby that is stopped at its upstream's promotion starts again and follows", async () => {
     await c.stop('SIGKILL');
     const footprint = await c.driver.footprint(forever());
-    const verdict = decideRejoin({ footprint, endOfLog: await c.driver.endOfLog(forever()), upstream: await c.driver.history(a.upstream, forever()), ownHints: true });
+    const verdict = decideRejoin({
+      footprint,
+      endOfLog: await c.driver.endOfLog(forever()),
+      upstream: await c.driver.history(a.upstream, forever()),
+      ownHints: true,
+    });
     expect(['nothing', 'rewind']).toContain(verdict.how);
     await c.start('standby', a);
     await streams(c);
     await replays(a, c);
   });
 
-  it('slots of others are dropped where they are ours, and left where they are the user\'s', async () => {
+  it("slots of others are dropped where they are ours, and left where they are the user's", async () => {
     await a.sql("select pg_create_physical_replication_slot('mine')");
     await a.sql("select pg_create_physical_replication_slot('understudy_pg_gone')");
     await a.live?.slots(['pg-b', 'pg-c']);
@@ -207,8 +219,14 @@ describePostgres('a group of three', (bin) => {
   });
 
   it('sessions of others are ended, ours go on', async () => {
-    const busy = a.sql('select pg_sleep(60)').then(() => 'ended by itself', () => 'was ended');
-    await until('somebody else is there', async () => (await a.sql("select 1 from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'")).length > 0);
+    const busy = a.sql('select pg_sleep(60)').then(
+      () => 'ended by itself',
+      () => 'was ended',
+    );
+    await until(
+      'somebody else is there',
+      async () => (await a.sql("select 1 from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'")).length > 0,
+    );
     expect(await a.live?.endSessions()).toBeGreaterThan(0);
     expect(await busy).toBe('was ended');
     expect((await a.live?.pulse())?.inRecovery).toBe(false);
@@ -224,7 +242,7 @@ describePostgres('a group of three', (bin) => {
     await a.connect();
   });
 
-  it('the state directory\'s part of the account is closed to others', () => {
+  it("the state directory's part of the account is closed to others", () => {
     expect(statSync(path.join(a.stateDir, 'db')).mode & 0o777).toBe(0o700);
     expect(readFileSync(path.join(a.stateDir, 'postgres.log'), 'utf8')).toContain('.s.PGSQL');
   });

@@ -3,7 +3,14 @@ import { decideRejoin, type RejoinInput } from '../../src/decide/rejoin.ts';
 import type { Footprint } from '../../src/model/member.ts';
 
 const data = (over: Partial<Extract<Footprint, { state: 'data' }>> = {}): Footprint => ({
-  state: 'data', systemId: '77', version: '15', timeline: 1, checkpointLsn: '0/3000028', cleanShutdown: true, standby: false, ...over,
+  state: 'data',
+  systemId: '77',
+  version: '15',
+  timeline: 1,
+  checkpointLsn: '0/3000028',
+  cleanShutdown: true,
+  standby: false,
+  ...over,
 });
 const upstream: RejoinInput['upstream'] = { systemId: '77', timeline: 2, forks: [{ timeline: 1, endLsn: '0/30000A0' }] };
 const at = (lsn: string, timeline = 1) => ({ timeline, lsn });
@@ -18,16 +25,51 @@ const table: [name: string, input: Partial<RejoinInput> & { footprint: Footprint
   ['a log that ends exactly at the fork follows', { footprint: data(), endOfLog: at('0/30000A0') }, 'follow', /not past/],
   ['a log that ends before the fork follows', { footprint: data(), endOfLog: at('0/3000000') }, 'follow', /not past/],
   ['one byte past the fork is rewound', { footprint: data(), endOfLog: at('0/30000A1') }, 'rewind', /past 0\/30000A0/],
-  ['places compare as numbers, not as text', { footprint: data(), endOfLog: at('0/FFFFFFFF'), upstream: { ...upstream, forks: [{ timeline: 1, endLsn: '1/0' }] } }, 'follow', /not past/],
+  [
+    'places compare as numbers, not as text',
+    { footprint: data(), endOfLog: at('0/FFFFFFFF'), upstream: { ...upstream, forks: [{ timeline: 1, endLsn: '1/0' }] } },
+    'follow',
+    /not past/,
+  ],
   ['an unknown end is rewound, since pg_rewind can tell', { footprint: data({ cleanShutdown: false }) }, 'rewind', /not known/],
   ['without hints a rewind becomes a clone', { footprint: data(), endOfLog: at('0/4000000'), ownHints: false }, 'clone', /wal_log_hints/],
-  ['a standby\'s copy on the same timeline needs nothing', { footprint: data({ timeline: 2, standby: true }) }, 'nothing', /same|own|upstream's timeline 2/],
+  ["a standby's copy on the same timeline needs nothing", { footprint: data({ timeline: 2, standby: true }) }, 'nothing', /same|own|upstream's timeline 2/],
   ['a standby that ends before the fork needs nothing', { footprint: data({ standby: true }), endOfLog: at('0/3000000') }, 'nothing', /not past/],
   ['a standby that went past the fork is rewound', { footprint: data({ standby: true }), endOfLog: at('0/4000000') }, 'rewind', /past/],
-  ['a second primary of the same timeline is cloned over, since a rewind would see no difference', { footprint: data({ timeline: 2 }), endOfLog: at('0/4000000', 2) }, 'clone', /cannot be told apart/],
+  [
+    'a second primary of the same timeline is cloned over, since a rewind would see no difference',
+    { footprint: data({ timeline: 2 }), endOfLog: at('0/4000000', 2) },
+    'clone',
+    /cannot be told apart/,
+  ],
   ['a timeline that the upstream lacks is rewound', { footprint: data({ timeline: 3 }), endOfLog: at('0/4000000', 3) }, 'rewind', /does not have/],
-  ['a timeline beside the upstream\'s history is rewound', { footprint: data({ timeline: 2 }), endOfLog: at('0/4000000', 2), upstream: { systemId: '77', timeline: 3, forks: [{ timeline: 1, endLsn: '0/30000A0' }] } }, 'rewind', /not in the upstream's history/],
-  ['two timelines back, the fork of its own counts', { footprint: data(), endOfLog: at('0/30000A0'), upstream: { systemId: '77', timeline: 3, forks: [{ timeline: 1, endLsn: '0/30000A0' }, { timeline: 2, endLsn: '0/5000000' }] } }, 'follow', /timeline 1/],
+  [
+    "a timeline beside the upstream's history is rewound",
+    {
+      footprint: data({ timeline: 2 }),
+      endOfLog: at('0/4000000', 2),
+      upstream: { systemId: '77', timeline: 3, forks: [{ timeline: 1, endLsn: '0/30000A0' }] },
+    },
+    'rewind',
+    /not in the upstream's history/,
+  ],
+  [
+    'two timelines back, the fork of its own counts',
+    {
+      footprint: data(),
+      endOfLog: at('0/30000A0'),
+      upstream: {
+        systemId: '77',
+        timeline: 3,
+        forks: [
+          { timeline: 1, endLsn: '0/30000A0' },
+          { timeline: 2, endLsn: '0/5000000' },
+        ],
+      },
+    },
+    'follow',
+    /timeline 1/,
+  ],
 ];
 
 describe('decideRejoin', () => {

@@ -5,46 +5,58 @@ import { LIMIT_MS, describeDrill, killAgent } from './drill.ts';
 const LEASE_MS = 3000;
 
 describeDrill('a guard or an agent is killed for good', { members: 3, leaseMs: LEASE_MS, durability: 'sync' }, (drill) => {
-  it("I1: the primary's guard is killed: its database dies with it, and another member takes over once the lease is over", async () => {
-    await drill.untilSteady();
-    await drill.untilFlowing();
-    const { epoch } = await drill.status();
-    const { name } = await drill.primary();
-    const { guard, postmaster } = drill.running(name);
-    const mark = drill.mark('guard killed', name);
-    signalIfThere(guard, 'SIGKILL');
-    await drill.until('the database to be gone with its guard', () => (isAlive(postmaster) ? ['it lives'] : []), { everyMs: 5 });
-    await drill.until('another member to take over', async () => ((await drill.status()).epoch > epoch ? [] : [`still epoch ${epoch}`]));
-    await drill.untilSteady();
-    await drill.untilFlowing();
-    const verdict = await drill.expectNothingBroken();
-    const after = await drill.status();
-    expect(after).toMatchObject({ epoch: epoch + 1 });
-    expect(after.primary).not.toBe(name);
-    expect(verdict.newPort).not.toBe(mark.oldPort);
-    // Nobody could say that it was fenced, so nobody was promoted before its lease had run out.
-    expect(verdict.firstWriteMs).toBeGreaterThan(LEASE_MS / 2);
-    expect(await drill.incident(`failover/orders/${epoch + 1}`)).toMatchObject({ cause: { kind: 'lease-expired' }, outcome: { outcome: 'done' } });
-  }, LIMIT_MS);
+  it(
+    "I1: the primary's guard is killed: its database dies with it, and another member takes over once the lease is over",
+    async () => {
+      await drill.untilSteady();
+      await drill.untilFlowing();
+      const { epoch } = await drill.status();
+      const { name } = await drill.primary();
+      const { guard, postmaster } = drill.running(name);
+      const mark = drill.mark('guard killed', name);
+      signalIfThere(guard, 'SIGKILL');
+      await drill.until('the database to be gone with its guard', () => (isAlive(postmaster) ? ['it lives'] : []), { everyMs: 5 });
+      await drill.until('another member to take over', async () => ((await drill.status()).epoch > epoch ? [] : [`still epoch ${epoch}`]));
+      await drill.untilSteady();
+      await drill.untilFlowing();
+      const verdict = await drill.expectNothingBroken();
+      const after = await drill.status();
+      expect(after).toMatchObject({ epoch: epoch + 1 });
+      expect(after.primary).not.toBe(name);
+      expect(verdict.newPort).not.toBe(mark.oldPort);
+      // Nobody could say that it was fenced, so nobody was promoted before its lease had run out.
+      expect(verdict.firstWriteMs).toBeGreaterThan(LEASE_MS / 2);
+      expect(await drill.incident(`failover/orders/${epoch + 1}`)).toMatchObject({ cause: { kind: 'lease-expired' }, outcome: { outcome: 'done' } });
+    },
+    LIMIT_MS,
+  );
 
-  it("I1: the primary's agent is killed and stays away: the guard closes the database before anybody else opens", async () => {
-    await drill.untilSteady();
-    await drill.untilFlowing();
-    const { epoch } = await drill.status();
-    const { name } = await drill.primary();
-    const { postmaster } = drill.running(name);
-    drill.mark('agent killed for good', name);
-    await killAgent(drill, name);
-    await drill.until('its guard to have stopped the database', () => (isAlive(postmaster) ? ['it lives'] : []));
-    await drill.until('another member to take over', async () => ((await drill.status()).epoch > epoch ? [] : [`still epoch ${epoch}`]));
-    await drill.untilFlowing();
-    await drill.stage.startPart(name);
-    await drill.untilSteady();
-    await drill.expectNothingBroken();
-    expect((await drill.status()).primary).not.toBe(name);
-  }, LIMIT_MS);
+  it(
+    "I1: the primary's agent is killed and stays away: the guard closes the database before anybody else opens",
+    async () => {
+      await drill.untilSteady();
+      await drill.untilFlowing();
+      const { epoch } = await drill.status();
+      const { name } = await drill.primary();
+      const { postmaster } = drill.running(name);
+      drill.mark('agent killed for good', name);
+      await killAgent(drill, name);
+      await drill.until('its guard to have stopped the database', () => (isAlive(postmaster) ? ['it lives'] : []));
+      await drill.until('another member to take over', async () => ((await drill.status()).epoch > epoch ? [] : [`still epoch ${epoch}`]));
+      await drill.untilFlowing();
+      await drill.stage.startPart(name);
+      await drill.untilSteady();
+      await drill.expectNothingBroken();
+      expect((await drill.status()).primary).not.toBe(name);
+    },
+    LIMIT_MS,
+  );
 
-  it('I2: after all that all members are alike, exactly one of them writable', async () => {
-    await drill.expectAllAlike();
-  }, LIMIT_MS);
+  it(
+    'I2: after all that all members are alike, exactly one of them writable',
+    async () => {
+      await drill.expectAllAlike();
+    },
+    LIMIT_MS,
+  );
 });

@@ -9,28 +9,40 @@ import { Turns, ordersOf } from './turns.ts';
 const LEASE_MS = 3000;
 
 describeDrill('the elected candidate dies in its promotion', { members: 3, leaseMs: LEASE_MS, durability: 'sync' }, (drill) => {
-  it('I1, I2: its node is killed before it has begun: somebody takes the writes, or the group says why not until it is back', async () => {
-    await crashAndKillCandidate(drill, async () => undefined);
-  }, LIMIT_MS);
+  it(
+    'I1, I2: its node is killed before it has begun: somebody takes the writes, or the group says why not until it is back',
+    async () => {
+      await crashAndKillCandidate(drill, async () => undefined);
+    },
+    LIMIT_MS,
+  );
 
-  it('I1, I2: its node is killed as soon as its database is open: somebody takes the writes, or the group says why not until it is back', async () => {
-    await crashAndKillCandidate(drill, async (candidate, agent, turns) => {
-      const { port } = drill.place(candidate);
-      turns.thaw([agent]);
-      await drill.until(
-        `${candidate} to be open`,
-        async () => {
-          const look = await lookAt(port);
-          return 'silent' in look || look.inRecovery ? ['it is not'] : [];
-        },
-        { everyMs: 1 },
-      );
-    });
-  }, LIMIT_MS);
+  it(
+    'I1, I2: its node is killed as soon as its database is open: somebody takes the writes, or the group says why not until it is back',
+    async () => {
+      await crashAndKillCandidate(drill, async (candidate, agent, turns) => {
+        const { port } = drill.place(candidate);
+        turns.thaw([agent]);
+        await drill.until(
+          `${candidate} to be open`,
+          async () => {
+            const look = await lookAt(port);
+            return 'silent' in look || look.inRecovery ? ['it is not'] : [];
+          },
+          { everyMs: 1 },
+        );
+      });
+    },
+    LIMIT_MS,
+  );
 
-  it('I2: after all that all members are alike, exactly one of them writable', async () => {
-    await drill.expectAllAlike();
-  }, LIMIT_MS);
+  it(
+    'I2: after all that all members are alike, exactly one of them writable',
+    async () => {
+      await drill.expectAllAlike();
+    },
+    LIMIT_MS,
+  );
 });
 
 async function crashAndKillCandidate(drill: Drill, untilItsTime: (candidate: string, agent: number, turns: Turns) => Promise<void>): Promise<void> {

@@ -12,44 +12,61 @@ const EVENTS_A_RUN = 20;
 const RUNS = 4;
 
 describeDrill("a group's workflow begins anew under load", { members: 3, leaseMs: LEASE_MS, durability: 'sync' }, (drill) => {
-  it('a terminated group is started again beside running members: it adopts their epoch and touches nothing', async () => {
-    await drill.untilSteady();
-    await drill.untilFlowing();
-    const before = await snapshot(drill);
-    const spec = await drill.group.query<GroupSpec>('spec');
-    const sinceNs = monotonicNs();
-    await drill.group.terminate('a drill');
-    await drill.stage.connected.client.workflow.start<typeof failoverGroup>('failoverGroup', {
-      workflowId: groupWorkflowId(GROUP),
-      taskQueue: CONTROL_QUEUE,
-      workflowTaskTimeout: '2s',
-      args: [{ spec, eventsARun: EVENTS_A_RUN }],
-    });
-    await drill.untilSteady();
-    await expectUntouched(drill, before, sinceNs);
-  }, LIMIT_MS);
+  it(
+    'a terminated group is started again beside running members: it adopts their epoch and touches nothing',
+    async () => {
+      await drill.untilSteady();
+      await drill.untilFlowing();
+      const before = await snapshot(drill);
+      const spec = await drill.group.query<GroupSpec>('spec');
+      const sinceNs = monotonicNs();
+      await drill.group.terminate('a drill');
+      await drill.stage.connected.client.workflow.start<typeof failoverGroup>('failoverGroup', {
+        workflowId: groupWorkflowId(GROUP),
+        taskQueue: CONTROL_QUEUE,
+        workflowTaskTimeout: '2s',
+        args: [{ spec, eventsARun: EVENTS_A_RUN }],
+      });
+      await drill.untilSteady();
+      await expectUntouched(drill, before, sinceNs);
+    },
+    LIMIT_MS,
+  );
 
-  it('it continues as new again and again: no write gap, the same primary, epoch and database, and every role offered anew', async () => {
-    const before = await snapshot(drill);
-    const sinceNs = monotonicNs();
-    const runs = new Set<string>();
-    const orders = new Set<string>();
-    await drill.until(`${RUNS} runs one after another`, async () => {
-      // A group to which nothing happens writes no history, and has no reason to begin anew: this changes nothing, and is an event.
-      await drill.group.signal('news', { member: 'nobody', turn: 0 });
-      const { runId, raw } = await drill.group.describe();
-      runs.add(runId);
-      for (const { activityId } of raw.pendingActivities ?? []) if (activityId?.startsWith(`primary/${before.primary}/${before.epoch}/`) === true) orders.add(activityId);
-      return runs.size >= RUNS && orders.size >= RUNS ? [] : [`${runs.size} runs and ${orders.size} orders so far`];
-    }, { everyMs: 250 });
-    await drill.untilFlowing();
-    await drill.untilSteady();
-    await expectUntouched(drill, before, sinceNs);
-  }, LIMIT_MS);
+  it(
+    'it continues as new again and again: no write gap, the same primary, epoch and database, and every role offered anew',
+    async () => {
+      const before = await snapshot(drill);
+      const sinceNs = monotonicNs();
+      const runs = new Set<string>();
+      const orders = new Set<string>();
+      await drill.until(
+        `${RUNS} runs one after another`,
+        async () => {
+          // A group to which nothing happens writes no history, and has no reason to begin anew: this changes nothing, and is an event.
+          await drill.group.signal('news', { member: 'nobody', turn: 0 });
+          const { runId, raw } = await drill.group.describe();
+          runs.add(runId);
+          for (const { activityId } of raw.pendingActivities ?? [])
+            if (activityId?.startsWith(`primary/${before.primary}/${before.epoch}/`) === true) orders.add(activityId);
+          return runs.size >= RUNS && orders.size >= RUNS ? [] : [`${runs.size} runs and ${orders.size} orders so far`];
+        },
+        { everyMs: 250 },
+      );
+      await drill.untilFlowing();
+      await drill.untilSteady();
+      await expectUntouched(drill, before, sinceNs);
+    },
+    LIMIT_MS,
+  );
 
-  it('I2: after all that all members are alike, exactly one of them writable', async () => {
-    await drill.expectAllAlike();
-  }, LIMIT_MS);
+  it(
+    'I2: after all that all members are alike, exactly one of them writable',
+    async () => {
+      await drill.expectAllAlike();
+    },
+    LIMIT_MS,
+  );
 });
 
 async function snapshot(drill: Drill) {

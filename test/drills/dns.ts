@@ -12,7 +12,8 @@ export async function readRecord(stage: Stage): Promise<{ port: number; marker: 
   const ports = (service.answers ?? []).flatMap((answer) => (answer.type === 'SRV' ? [answer.data.port] : []));
   const texts = (marker.answers ?? []).flatMap((answer) => (answer.type === 'TXT' ? [[answer.data].flat().map(String).join('')] : []));
   const [port, text] = [ports[0], texts[0]];
-  if (port === undefined || text === undefined || ports.length > 1 || texts.length > 1) throw new Error(`one record and one marker were expected: ${JSON.stringify({ ports, texts })}`);
+  if (port === undefined || text === undefined || ports.length > 1 || texts.length > 1)
+    throw new Error(`one record and one marker were expected: ${JSON.stringify({ ports, texts })}`);
   return { port, marker: text };
 }
 

@@ -164,7 +164,12 @@ export class Drill {
     const ofPinned = pinned.flatMap((log) => log.acknowledged);
     const rows = await rowsOf((await this.primary()).port);
     const lost = findLost([...writer.acknowledged, ...ofPinned], rows);
-    return { faults: judgeFaults(this.#faults, writer.acknowledged, ofPinned, lost), lost: lost.length, duplicates: findDuplicates(rows).length, acknowledged: writer.acknowledged.length };
+    return {
+      faults: judgeFaults(this.#faults, writer.acknowledged, ofPinned, lost),
+      lost: lost.length,
+      duplicates: findDuplicates(rows).length,
+      acknowledged: writer.acknowledged.length,
+    };
   }
 
   /** I1 and I2, by the checker. Answers what the last fault did. */
@@ -184,7 +189,9 @@ export class Drill {
     const { port } = await this.primary();
     const end = await endOfLog(port);
     await this.until('every member to have replayed the same log', async () => {
-      const there = await Promise.all(this.stage.members.map(async (member) => ((await hasReplayed(member.port, end)) ? [] : [`${member.name} has not replayed ${end}`])));
+      const there = await Promise.all(
+        this.stage.members.map(async (member) => ((await hasReplayed(member.port, end)) ? [] : [`${member.name} has not replayed ${end}`])),
+      );
       return there.flat();
     });
     const answers = await Promise.all(this.stage.members.map((member) => finalAnswer(member.name, member.port)));
@@ -194,7 +201,11 @@ export class Drill {
     expect(acknowledged.length).toBeGreaterThan(0);
     for (const member of this.stage.members) {
       const rows = await rowsOf(member.port);
-      expect({ member: member.name, lost: findLost(acknowledged, rows).length, duplicates: findDuplicates(rows).length }).toEqual({ member: member.name, lost: 0, duplicates: 0 });
+      expect({ member: member.name, lost: findLost(acknowledged, rows).length, duplicates: findDuplicates(rows).length }).toEqual({
+        member: member.name,
+        lost: 0,
+        duplicates: 0,
+      });
     }
   }
 

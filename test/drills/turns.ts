@@ -22,7 +22,11 @@ export async function ordersOf(drill: Drill, workflowId: string): Promise<Ordere
   const { events } = await drill.stage.connected.client.workflow.getHandle(workflowId).fetchHistory();
   const closed = new Set(
     (events ?? []).flatMap((event) => {
-      const end = event.activityTaskCompletedEventAttributes ?? event.activityTaskFailedEventAttributes ?? event.activityTaskTimedOutEventAttributes ?? event.activityTaskCanceledEventAttributes;
+      const end =
+        event.activityTaskCompletedEventAttributes ??
+        event.activityTaskFailedEventAttributes ??
+        event.activityTaskTimedOutEventAttributes ??
+        event.activityTaskCanceledEventAttributes;
       return end == null ? [] : [String(end.scheduledEventId)];
     }),
   );
@@ -76,11 +80,19 @@ export class Turns {
   }
 
   async #untilOrdered(act: Act): Promise<void> {
-    await this.#drill.until(`${act} to be ordered by ${this.#workflowId}`, async () => ((await this.#orders()).some((order) => order.act === act) ? [] : ['it is not']), { everyMs: 10 });
+    await this.#drill.until(
+      `${act} to be ordered by ${this.#workflowId}`,
+      async () => ((await this.#orders()).some((order) => order.act === act) ? [] : ['it is not']),
+      { everyMs: 10 },
+    );
   }
 
   async #untilClosed(act: Act): Promise<void> {
-    await this.#drill.until(`${act} to be answered`, async () => (await this.#orders()).flatMap((order) => (order.act === act && !order.closed ? [order.id] : [])), { everyMs: 10 });
+    await this.#drill.until(
+      `${act} to be answered`,
+      async () => (await this.#orders()).flatMap((order) => (order.act === act && !order.closed ? [order.id] : [])),
+      { everyMs: 10 },
+    );
   }
 
   async #orders(): Promise<Ordered[]> {

@@ -19,7 +19,14 @@ export async function killWorker(drill: Drill): Promise<void> {
   await drill.until('the worker to be gone', async () => ((await drill.stage.describe()).pids.worker === null ? [] : ['it runs']));
 }
 
-export async function walkAndKill(drill: Drill, id: string, order: readonly Act[], moment: Moment, agents: readonly number[], fault: () => Promise<unknown>): Promise<void> {
+export async function walkAndKill(
+  drill: Drill,
+  id: string,
+  order: readonly Act[],
+  moment: Moment,
+  agents: readonly number[],
+  fault: () => Promise<unknown>,
+): Promise<void> {
   const turns = new Turns(drill, id);
   try {
     turns.freeze(agents);

@@ -20,19 +20,27 @@ const DURING_SWITCHOVER: readonly Moment[] = [
 
 describeDrill('the only worker is killed in a switchover', { members: 3, leaseMs: LEASE_MS, durability: 'sync' }, (drill) => {
   for (const moment of DURING_SWITCHOVER) {
-    it(`I5: in a switchover, ${moment.act} ${moment.when}: another worker goes on, promotes once, and nothing is lost`, async () => {
-      const { epoch, name } = await begin(drill);
-      const id = switchoverWorkflowId(GROUP, epoch + 1);
-      const agents = drill.stage.members.map((member) => drill.running(member.name).agent);
-      await walkAndKill(drill, id, SWITCHOVER, moment, agents, async () => {
-        drill.mark(`switchover, ${moment.act} ${moment.when}`, name);
-        await drill.group.executeUpdate<Started, [SwitchoverAsk]>('switchover', { args: [{ by: 'a drill', reason: `${moment.act} ${moment.when}` }] });
-      });
-      await expectOnePromotion(drill, id, epoch, name);
-    }, LIMIT_MS);
+    it(
+      `I5: in a switchover, ${moment.act} ${moment.when}: another worker goes on, promotes once, and nothing is lost`,
+      async () => {
+        const { epoch, name } = await begin(drill);
+        const id = switchoverWorkflowId(GROUP, epoch + 1);
+        const agents = drill.stage.members.map((member) => drill.running(member.name).agent);
+        await walkAndKill(drill, id, SWITCHOVER, moment, agents, async () => {
+          drill.mark(`switchover, ${moment.act} ${moment.when}`, name);
+          await drill.group.executeUpdate<Started, [SwitchoverAsk]>('switchover', { args: [{ by: 'a drill', reason: `${moment.act} ${moment.when}` }] });
+        });
+        await expectOnePromotion(drill, id, epoch, name);
+      },
+      LIMIT_MS,
+    );
   }
 
-  it('I2: after all that all members are alike, exactly one of them writable', async () => {
-    await drill.expectAllAlike();
-  }, LIMIT_MS);
+  it(
+    'I2: after all that all members are alike, exactly one of them writable',
+    async () => {
+      await drill.expectAllAlike();
+    },
+    LIMIT_MS,
+  );
 });

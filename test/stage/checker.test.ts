@@ -21,15 +21,29 @@ describe('the checker of rows', () => {
 
   it('tells two writers with the same number apart', () => {
     expect(findLost([ack(1, 0, 1, 'pinned')], [{ by: 'w', id: 1 }])).toHaveLength(1);
-    expect(findDuplicates([{ by: 'w', id: 1 }, { by: 'pinned', id: 1 }])).toEqual([]);
+    expect(
+      findDuplicates([
+        { by: 'w', id: 1 },
+        { by: 'pinned', id: 1 },
+      ]),
+    ).toEqual([]);
   });
 
   it('finds what was applied twice', () => {
-    expect(findDuplicates([{ by: 'w', id: 1 }, { by: 'w', id: 2 }, { by: 'w', id: 1 }])).toEqual(['w:1']);
+    expect(
+      findDuplicates([
+        { by: 'w', id: 1 },
+        { by: 'w', id: 2 },
+        { by: 'w', id: 1 },
+      ]),
+    ).toEqual(['w:1']);
   });
 
   property.prop([fc.uniqueArray(fc.nat(500)), fc.array(fc.nat(500))])('I2: lost is exactly what was acknowledged less what is there', (ids, there) => {
-    const lost = findLost(ids.map((id) => ack(id, id, 1)), there.map((id) => ({ by: 'w', id }))).map((write) => write.id);
+    const lost = findLost(
+      ids.map((id) => ack(id, id, 1)),
+      there.map((id) => ({ by: 'w', id })),
+    ).map((write) => write.id);
     expect(lost).toEqual(ids.filter((id) => !there.includes(id)));
   });
 });
@@ -103,7 +117,14 @@ describe('the checker of faults', () => {
 });
 
 describe('the checker of members', () => {
-  const answer = (member: string, over: Partial<MemberAnswer> = {}): MemberAnswer => ({ member, inRecovery: true, timeline: 2, rowCount: 10, fingerprint: 'x', ...over });
+  const answer = (member: string, over: Partial<MemberAnswer> = {}): MemberAnswer => ({
+    member,
+    inRecovery: true,
+    timeline: 2,
+    rowCount: 10,
+    fingerprint: 'x',
+    ...over,
+  });
   const table: [name: string, answers: MemberAnswer[], wrong: RegExp | undefined][] = [
     ['one open, the same rows, one timeline: all is well', [answer('pg-a', { inRecovery: false }), answer('pg-b')], undefined],
     ['I1: two open are named', [answer('pg-a', { inRecovery: false }), answer('pg-b', { inRecovery: false })], /pg-a, pg-b are/],

@@ -57,32 +57,42 @@ describe('understudy local', () => {
   });
 
   it('lets nothing listen beyond 127.0.0.1', () => {
-    const pids = [line.pids.stage, line.pids.temporal, line.pids.dns, line.pids.worker, ...line.members.flatMap(({ pids: own }) => [own.agent, own.guard, own.postmaster])];
+    const pids = [
+      line.pids.stage,
+      line.pids.temporal,
+      line.pids.dns,
+      line.pids.worker,
+      ...line.members.flatMap(({ pids: own }) => [own.agent, own.guard, own.postmaster]),
+    ];
     const addresses = listeningAddresses(pids.filter((pid) => pid !== null));
     const LOOPBACK = '0100007F';
     expect(addresses.filter((address) => address.startsWith('tcp ')).length).toBeGreaterThanOrEqual(4);
     expect(addresses.filter((address) => !address.split(' ')[1]?.startsWith(`${LOOPBACK}:`))).toEqual([]);
   });
 
-  it('leaves a dead node dead until it is told to start it, and refuses to start one that runs', async () => {
-    const standby = line.members.find(({ role }) => role === 'standby');
-    if (standby?.pids.agent == null || standby.pids.guard === null) throw new Error('no standby');
-    const refusal = await run(['local', 'start', standby.name, '--dir', dir]);
-    expect(refusal.code).not.toBe(0);
-    expect(refusal.err).toContain('runs already');
-    process.kill(standby.pids.agent, 'SIGKILL');
-    process.kill(standby.pids.guard, 'SIGKILL');
-    const { postmaster } = standby.pids;
-    await until('the database to go with its guard', () => postmaster === null || !isAlive(postmaster));
-    const dead = (await ask()).members.find(({ name }) => name === standby.name);
-    expect(dead).toMatchObject({ role: 'none', pids: { agent: null, guard: null, postmaster: null } });
-    const started = await run(['local', 'start', standby.name, '--dir', dir, '-o', 'json']);
-    expect(started.code).toBe(0);
-    const endMs = Date.now() + 60_000;
-    for (let back = false; !back; back = (await ask()).members.find(({ name }) => name === standby.name)?.role === 'standby') {
-      if (Date.now() > endMs) throw new Error(`${standby.name} did not come back`);
-    }
-  }, LIMIT_MS);
+  it(
+    'leaves a dead node dead until it is told to start it, and refuses to start one that runs',
+    async () => {
+      const standby = line.members.find(({ role }) => role === 'standby');
+      if (standby?.pids.agent == null || standby.pids.guard === null) throw new Error('no standby');
+      const refusal = await run(['local', 'start', standby.name, '--dir', dir]);
+      expect(refusal.code).not.toBe(0);
+      expect(refusal.err).toContain('runs already');
+      process.kill(standby.pids.agent, 'SIGKILL');
+      process.kill(standby.pids.guard, 'SIGKILL');
+      const { postmaster } = standby.pids;
+      await until('the database to go with its guard', () => postmaster === null || !isAlive(postmaster));
+      const dead = (await ask()).members.find(({ name }) => name === standby.name);
+      expect(dead).toMatchObject({ role: 'none', pids: { agent: null, guard: null, postmaster: null } });
+      const started = await run(['local', 'start', standby.name, '--dir', dir, '-o', 'json']);
+      expect(started.code).toBe(0);
+      const endMs = Date.now() + 60_000;
+      for (let back = false; !back; back = (await ask()).members.find(({ name }) => name === standby.name)?.role === 'standby') {
+        if (Date.now() > endMs) throw new Error(`${standby.name} did not come back`);
+      }
+    },
+    LIMIT_MS,
+  );
 
   it('refuses an unknown part by naming those there are', async () => {
     const answer = await run(['local', 'start', 'pg-z', '--dir', dir]);
@@ -110,18 +120,26 @@ describe('understudy local', () => {
     expect(existsSync(path.join(parent, 'other'))).toBe(false);
   });
 
-  it('ends everything in order on SIGTERM', async () => {
-    up.child.kill('SIGTERM');
-    expect(await up.ended).toBe(0);
-    expect(processesAbout(dir)).toEqual([]);
-  }, LIMIT_MS);
+  it(
+    'ends everything in order on SIGTERM',
+    async () => {
+      up.child.kill('SIGTERM');
+      expect(await up.ended).toBe(0);
+      expect(processesAbout(dir)).toEqual([]);
+    },
+    LIMIT_MS,
+  );
 
-  it('leaves no process behind when it is killed itself, even in the midst of starting', async () => {
-    const other = path.join(parent, 'killed');
-    const running = new Running(['local', 'up', '--dir', other, '--members', '2', ...CALM]);
-    await running.until('guards and databases', () => processesAbout(`${other}/members/pg-a/data`).length > 0, LIMIT_MS);
-    running.child.kill('SIGKILL');
-    await running.ended;
-    await until('everything to be gone', () => processesAbout(other).length === 0);
-  }, LIMIT_MS);
+  it(
+    'leaves no process behind when it is killed itself, even in the midst of starting',
+    async () => {
+      const other = path.join(parent, 'killed');
+      const running = new Running(['local', 'up', '--dir', other, '--members', '2', ...CALM]);
+      await running.until('guards and databases', () => processesAbout(`${other}/members/pg-a/data`).length > 0, LIMIT_MS);
+      running.child.kill('SIGKILL');
+      await running.ended;
+      await until('everything to be gone', () => processesAbout(other).length === 0);
+    },
+    LIMIT_MS,
+  );
 });

@@ -31,7 +31,12 @@ export async function startPlainPostgres(): Promise<PlainPostgres> {
   await execa(path.join(binDir, 'initdb'), ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '-E', 'UTF8', '--no-locale'], { ...as, cwd: dir });
   writeFileSync(path.join(data, 'postgresql.auto.conf'), `listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n`);
   const port = await freePort();
-  const server = execa('setpriv', ['--pdeathsig', 'KILL', '--', path.join(binDir, 'postgres'), '-D', data, '-p', String(port)], { ...as, cwd: dir, stdio: 'ignore', reject: false });
+  const server = execa('setpriv', ['--pdeathsig', 'KILL', '--', path.join(binDir, 'postgres'), '-D', data, '-p', String(port)], {
+    ...as,
+    cwd: dir,
+    stdio: 'ignore',
+    reject: false,
+  });
   const end = async (): Promise<void> => {
     server.kill('SIGKILL');
     await server;

@@ -8,7 +8,14 @@ const start: WriterLine = { k: 'start', ns: 1, wallMs: 1_700_000_000_000, by: 'w
 describe("a writer's log", () => {
   it('keeps acknowledged and unknown writes apart', () => {
     const log = parseWriterLog(
-      text(start, { k: 'try', ns: 2, id: 1, port: 5 }, { k: 'ack', ns: 3, id: 1, port: 5 }, { k: 'try', ns: 4, id: 2, port: 5 }, { k: 'unknown', ns: 5, id: 2, port: 5, words: 'reset' }, { k: 'end', ns: 6 }),
+      text(
+        start,
+        { k: 'try', ns: 2, id: 1, port: 5 },
+        { k: 'ack', ns: 3, id: 1, port: 5 },
+        { k: 'try', ns: 4, id: 2, port: 5 },
+        { k: 'unknown', ns: 5, id: 2, port: 5, words: 'reset' },
+        { k: 'end', ns: 6 },
+      ),
     );
     expect(log.acknowledged).toEqual([{ by: 'w', id: 1, ns: 3, port: 5 }]);
     expect(log.unknown.map((write) => write.id)).toEqual([2]);

@@ -26,9 +26,14 @@ class OneName {
       const { id, questions } = dns.decode(message);
       const [question] = questions ?? [];
       const answers: dns.Answer[] = [];
-      if (question?.type === 'SRV' && this.points !== undefined) answers.push({ type: 'SRV', name: question.name, ttl: 1, data: { port: this.points, target: 'pg.understudy.test', priority: 0, weight: 0 } });
+      if (question?.type === 'SRV' && this.points !== undefined)
+        answers.push({ type: 'SRV', name: question.name, ttl: 1, data: { port: this.points, target: 'pg.understudy.test', priority: 0, weight: 0 } });
       if (question?.type === 'A') answers.push({ type: 'A', name: question.name, ttl: 60, data: '127.0.0.1' });
-      this.#socket.send(dns.encode({ type: 'response', id: id ?? 0, flags: dns.AUTHORITATIVE_ANSWER, questions: questions ?? [], answers }), from.port, from.address);
+      this.#socket.send(
+        dns.encode({ type: 'response', id: id ?? 0, flags: dns.AUTHORITATIVE_ANSWER, questions: questions ?? [], answers }),
+        from.port,
+        from.address,
+      );
     });
     await new Promise<void>((resolve) => this.#socket.bind(0, '127.0.0.1', resolve));
     this.port = this.#socket.address().port;
@@ -119,7 +124,11 @@ describe('the writer', () => {
     const logFile = path.join(dir, 'refused.jsonl');
     await query(first().port, 'alter role postgres set default_transaction_read_only = on');
     const stop = new AbortController();
-    const writing = runWriter({ ...options(logFile), target: { find: 'pinned', server: { host: '127.0.0.1', port: first().port } } }, stop.signal, () => undefined);
+    const writing = runWriter(
+      { ...options(logFile), target: { find: 'pinned', server: { host: '127.0.0.1', port: first().port } } },
+      stop.signal,
+      () => undefined,
+    );
     await until('it is refused', () => read(logFile).unknown.length >= 5);
     stop.abort();
     await writing;
@@ -187,7 +196,10 @@ async function query<T extends pg.QueryResultRow>(port: number, text: string, va
 
 async function lostOn(port: number, acknowledged: Parameters<typeof findLost>[0]) {
   const rows = await query<{ by: string; id: string }>(port, `select by, id from ${WRITES_TABLE}`);
-  return findLost(acknowledged, rows.map(({ by, id }) => ({ by, id: Number(id) })));
+  return findLost(
+    acknowledged,
+    rows.map(({ by, id }) => ({ by, id: Number(id) })),
+  );
 }
 
 async function backendOf(port: number, application: string): Promise<number> {

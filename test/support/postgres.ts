@@ -40,7 +40,12 @@ export function describePostgres(title: string, define: (bin: string) => void): 
 }
 
 /** Waits until the condition answers something; what it last threw is the reason where it never does. */
-export async function until<T>(what: string, condition: () => Promise<T | undefined | false> | T | undefined | false, limitMs = 20_000, everyMs = 10): Promise<T> {
+export async function until<T>(
+  what: string,
+  condition: () => Promise<T | undefined | false> | T | undefined | false,
+  limitMs = 20_000,
+  everyMs = 10,
+): Promise<T> {
   const endMs = performance.now() + limitMs;
   for (;;) {
     let reason: unknown;
@@ -108,7 +113,11 @@ export class TestMember {
   spawn(launch: LaunchSpec): void {
     const log = openSync(launch.logFile, 'a');
     const drop = launch.user === undefined ? [] : [`--reuid=${launch.user.uid}`, `--regid=${launch.user.gid}`, '--clear-groups'];
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...drop, '--', ...launch.command], { env: launch.env, cwd: launch.cwd, stdio: ['ignore', log, log] });
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...drop, '--', ...launch.command], {
+      env: launch.env,
+      cwd: launch.cwd,
+      stdio: ['ignore', log, log],
+    });
     closeSync(log);
     this.process = child;
     this.#exited = new Promise((resolve) => child.once('exit', () => resolve()));
@@ -137,7 +146,8 @@ export class TestMember {
         if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
       }
     }
-    for (const pid of children) await until(`process ${pid} has ended`, () => !existsSync(`/proc/${pid}/exe`) || /\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8')));
+    for (const pid of children)
+      await until(`process ${pid} has ended`, () => !existsSync(`/proc/${pid}/exe`) || /\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8')));
   }
 
   /** Every process of the database: a stopped postmaster alone leaves its children at work. */
@@ -173,7 +183,11 @@ export function settings(upstream?: TestMember, rule: CommitRule = NO_RULE, leas
 
 function childrenOf(pid: number | undefined): number[] {
   if (pid === undefined) return [];
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter((word) => word !== '').map(Number);
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .trim()
+    .split(' ')
+    .filter((word) => word !== '')
+    .map(Number);
 }
 
 /** Members of one group on loopback, in a fresh directory. */
@@ -205,7 +219,16 @@ export class TestGroup {
       const local = { dataDir: path.join(root, spec.name, 'data'), stateDir: path.join(root, spec.name, 'state') };
       mkdirSync(local.stateDir, { recursive: true });
       const open = (at: MemberLocal): DatabaseDriver =>
-        openDriver('postgres', { group: 'orders', member: spec, members: specs, local: at, postgres, binDir, resolveSecret: (ref) => ('env' in ref ? (process.env[ref.env] ?? '') : readFileSync(ref.file, 'utf8')), log });
+        openDriver('postgres', {
+          group: 'orders',
+          member: spec,
+          members: specs,
+          local: at,
+          postgres,
+          binDir,
+          resolveSecret: (ref) => ('env' in ref ? (process.env[ref.env] ?? '') : readFileSync(ref.file, 'utf8')),
+          log,
+        });
       return new TestMember(spec, open(local), local.dataDir, local.stateDir, postgres.superuser.user, open);
     });
     return new TestGroup(root, members);

@@ -25,10 +25,11 @@ export async function keepAccounts(session: Session, place: Place): Promise<void
   else if (!role.replication || !role.login) await session.ask(`alter role ${name} with login replication`);
   await keepPassword(session, place, replication);
   if (role?.superuser === true) return;
-  const missing = await session.ask<{ fn: string }>(
-    'select fn from unnest($2::text[]) as f(fn) where not has_function_privilege($1, fn, $3)',
-    [replication.user, GRANTS, 'execute'],
-  );
+  const missing = await session.ask<{ fn: string }>('select fn from unnest($2::text[]) as f(fn) where not has_function_privilege($1, fn, $3)', [
+    replication.user,
+    GRANTS,
+    'execute',
+  ]);
   for (const { fn } of missing) await session.ask(`grant execute on function pg_catalog.${fn} to ${name}`);
 }
 
@@ -40,7 +41,10 @@ interface RoleRow {
 }
 
 async function readRole(session: Session, user: string): Promise<RoleRow | undefined> {
-  const rows = await session.ask<RoleRow>('select rolsuper as superuser, rolreplication as replication, rolcanlogin as login, rolpassword as verifier from pg_authid where rolname = $1', [user]);
+  const rows = await session.ask<RoleRow>(
+    'select rolsuper as superuser, rolreplication as replication, rolcanlogin as login, rolpassword as verifier from pg_authid where rolname = $1',
+    [user],
+  );
   return rows[0];
 }
 

@@ -34,7 +34,11 @@ export async function cloneFrom(place: Place, conf: ConfFiles, upstream: Upstrea
   await mendSwap(place);
   const footprint = await readFootprint(place, signal);
   if (footprint.state === 'foreign') {
-    throw new UnderstudyError('ForeignDatabase', `${place.member.name} is not cloned: ${place.dataDir} holds something else (${footprint.found}). Next: empty it by hand where nothing in it is needed.`, { footprint });
+    throw new UnderstudyError(
+      'ForeignDatabase',
+      `${place.member.name} is not cloned: ${place.dataDir} holds something else (${footprint.found}). Next: empty it by hand where nothing in it is needed.`,
+      { footprint },
+    );
   }
   if (await isMountPoint(place.dataDir)) {
     if (footprint.state === 'data' || (footprint.state === 'torn' && (await readTorn(place)) !== 'clone')) {
@@ -78,7 +82,12 @@ async function putAside(place: Place): Promise<void> {
 }
 
 function notSwappable(place: Place, cause?: unknown): UnderstudyError {
-  return new UnderstudyError('CloneFailed', `${place.dataDir} is a mount point, which cannot be swapped for a copy beside it. Next: put the data directory one level below the mount point, or empty it by hand.`, {}, cause);
+  return new UnderstudyError(
+    'CloneFailed',
+    `${place.dataDir} is a mount point, which cannot be swapped for a copy beside it. Next: put the data directory one level below the mount point, or empty it by hand.`,
+    {},
+    cause,
+  );
 }
 
 async function mendSwap(place: Place): Promise<void> {
@@ -86,10 +95,23 @@ async function mendSwap(place: Place): Promise<void> {
   for (const left of [clonePath(place), readyPath(place), oldPath(place)]) await rm(left, { recursive: true, force: true });
 }
 
-async function copyInto(place: Place, conf: ConfFiles, directory: string, upstream: Upstream, signal: AbortSignal, progress: (words: string) => void): Promise<void> {
+async function copyInto(
+  place: Place,
+  conf: ConfFiles,
+  directory: string,
+  upstream: Upstream,
+  signal: AbortSignal,
+  progress: (words: string) => void,
+): Promise<void> {
   const { replication } = place.options.postgres;
   const password = place.password(replication);
-  const source = conninfo([['host', upstream.host], ['port', upstream.port], ['user', replication.user], ['application_name', place.member.name], ['connect_timeout', 5]]);
+  const source = conninfo([
+    ['host', upstream.host],
+    ['port', upstream.port],
+    ['user', replication.user],
+    ['application_name', place.member.name],
+    ['connect_timeout', 5],
+  ]);
   const copy = async (slot: readonly string[]): ReturnType<typeof runTool> =>
     runTool(place, 'pg_basebackup', ['-d', source, '-D', directory, '-X', 'stream', '-c', 'fast', '--no-password', '--progress', '--verbose', ...slot], {
       signal,
@@ -103,7 +125,10 @@ async function copyInto(place: Place, conf: ConfFiles, directory: string, upstre
     await emptyDirectory(directory);
     answer = await copy([]);
   }
-  if (!answer.ok) throw new UnderstudyError('CloneFailed', `${place.member.name} could not copy ${upstream.member} (${upstream.host}:${upstream.port}): ${answer.words}`, { upstream });
+  if (!answer.ok)
+    throw new UnderstudyError('CloneFailed', `${place.member.name} could not copy ${upstream.member} (${upstream.host}:${upstream.port}): ${answer.words}`, {
+      upstream,
+    });
   const account = await place.account();
   await keepOwnFiles(place, directory);
   await writeWhole(`${directory}/standby.signal`, '', account);

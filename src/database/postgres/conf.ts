@@ -59,13 +59,20 @@ export class ConfFiles {
 
   async #readOwn(dataDir: string): Promise<OwnValues> {
     await this.#relieve(dataDir);
-    const text = (await this.#main(dataDir)).split('\n').filter((line) => !OURS.test(line)).join('\n');
+    const text = (await this.#main(dataDir))
+      .split('\n')
+      .filter((line) => !OURS.test(line))
+      .join('\n');
     const account = await this.#place.account();
     const file = `${dataDir}/understudy.own.conf`;
     await writeWhole(file, text, account, 0o600, false);
     const ask = async (name: string): Promise<string> => {
       const answer = await runTool(this.#place, 'postgres', ['-C', name, '-D', dataDir, '-c', `config_file=${file}`], { timeoutMs: 20_000 });
-      if (!answer.ok) throw new UnderstudyError('DatabaseFailed', `the settings of ${this.#place.member.name} in ${dataDir} cannot be read: ${answer.words}. Next: correct the user's settings there.`);
+      if (!answer.ok)
+        throw new UnderstudyError(
+          'DatabaseFailed',
+          `the settings of ${this.#place.member.name} in ${dataDir} cannot be read: ${answer.words}. Next: correct the user's settings there.`,
+        );
       return answer.stdout.trim();
     };
     const names = Object.entries(OWN_NAMES);
@@ -117,7 +124,10 @@ export class ConfFiles {
 
   async #replace(file: string, text: string): Promise<void> {
     if ((await readIfThere(file)) === text) return;
-    const mode = await stat(file).then((found) => found.mode & 0o777, () => 0o600);
+    const mode = await stat(file).then(
+      (found) => found.mode & 0o777,
+      () => 0o600,
+    );
     // Every start and every role writes it again, so that the rename may be lost in a crash; the wait for it would not.
     await writeWhole(file, text, await this.#place.account(), file === this.#place.passFile ? 0o600 : mode, false);
   }

@@ -33,7 +33,8 @@ export function parseControl(text: string, dataDir: string): Control {
   }
   const field = (name: string): string => {
     const value = fields.get(name);
-    if (value === undefined) throw new UnderstudyError('DatabaseFailed', `pg_controldata says nothing of "${name}" for ${dataDir}`, { fields: [...fields.keys()] });
+    if (value === undefined)
+      throw new UnderstudyError('DatabaseFailed', `pg_controldata says nothing of "${name}" for ${dataDir}`, { fields: [...fields.keys()] });
     return value;
   };
   const checkpointTimeline = Number(field("Latest checkpoint's TimeLineID"));

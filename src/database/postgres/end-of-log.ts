@@ -62,7 +62,10 @@ async function endOfRecord(place: Place, control: Control, timeline: number, lsn
     throw error;
   }
   if (totalBytes < 24 || totalBytes > 1024) {
-    throw new UnderstudyError('DatabaseFailed', `the shutdown checkpoint of ${place.member.name} at ${lsn} has an impossible length of ${totalBytes} bytes: its log is damaged`);
+    throw new UnderstudyError(
+      'DatabaseFailed',
+      `the shutdown checkpoint of ${place.member.name} at ${lsn} has an impossible length of ${totalBytes} bytes: its log is damaged`,
+    );
   }
   return printLsn(endAfter(at, totalBytes, walBlockBytes, segmentBytes));
 }
@@ -88,7 +91,10 @@ const WALDUMP_LIMIT_MS = 60_000;
 
 async function lastValid(place: Place, timeline: number, from: Lsn, signal: AbortSignal): Promise<Lsn | undefined> {
   if (!(await exists(place.tool('pg_waldump')))) return undefined;
-  const answer = await runTool(place, 'pg_waldump', ['-q', '-p', place.data('pg_wal'), '-t', String(timeline), '-s', from], { signal, timeoutMs: WALDUMP_LIMIT_MS });
+  const answer = await runTool(place, 'pg_waldump', ['-q', '-p', place.data('pg_wal'), '-t', String(timeline), '-s', from], {
+    signal,
+    timeoutMs: WALDUMP_LIMIT_MS,
+  });
   // "error in WAL record at 0/3000148: invalid record length at 0/3000180: expected at least 24, got 0": the record before it was the last.
   const match = /error in WAL record at ([0-9A-F]+\/[0-9A-F]+): .*? at ([0-9A-F]+\/[0-9A-F]+)/.exec(answer.stderr);
   return match?.[2];

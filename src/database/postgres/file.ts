@@ -79,7 +79,11 @@ export async function prepareState(place: Place): Promise<void> {
   if (place.socketDir !== place.accountDir) {
     await ownDirectory(place.socketDir, account);
     const { uid } = await lstat(place.socketDir);
-    if (uid !== account.uid) throw new UnderstudyError('DatabaseFailed', `${place.socketDir}, where the database's socket should be, belongs to another user (uid ${uid}). Next: remove it, or choose a shorter state directory than ${place.stateDir}.`);
+    if (uid !== account.uid)
+      throw new UnderstudyError(
+        'DatabaseFailed',
+        `${place.socketDir}, where the database's socket should be, belongs to another user (uid ${uid}). Next: remove it, or choose a shorter state directory than ${place.stateDir}.`,
+      );
   }
   if (!account.drop) return;
   for (const directory of [place.accountDir, path.dirname(place.dataDir)]) await demandPassage(directory, account);
@@ -89,7 +93,12 @@ async function demandPassage(directory: string, account: Account): Promise<void>
   for (let at = directory; ; at = path.dirname(at)) {
     const { mode, uid, gid } = await stat(at);
     const bit = uid === account.uid ? 0o100 : gid === account.gid ? 0o010 : 0o001;
-    if ((mode & bit) === 0) throw new UnderstudyError('ToolMissing', `the account ${account.name}, which PostgreSQL runs as, may not pass through ${at}. Next: chmod o+x ${at}, or put ${directory} elsewhere.`, { directory: at });
+    if ((mode & bit) === 0)
+      throw new UnderstudyError(
+        'ToolMissing',
+        `the account ${account.name}, which PostgreSQL runs as, may not pass through ${at}. Next: chmod o+x ${at}, or put ${directory} elsewhere.`,
+        { directory: at },
+      );
     if (at === path.dirname(at)) return;
   }
 }

@@ -27,7 +27,11 @@ export async function foundDatabase(place: Place, conf: ConfFiles, signal: Abort
   const footprint = await readFootprint(place, signal);
   if (footprint.state === 'data') return;
   if (footprint.state !== 'empty') {
-    throw new UnderstudyError('ForeignDatabase', `no database is made in ${place.dataDir}: it is ${footprint.state}${footprint.state === 'foreign' ? ` (${footprint.found})` : ''}. Next: empty it by hand where nothing in it is needed.`, { footprint });
+    throw new UnderstudyError(
+      'ForeignDatabase',
+      `no database is made in ${place.dataDir}: it is ${footprint.state}${footprint.state === 'foreign' ? ` (${footprint.found})` : ''}. Next: empty it by hand where nothing in it is needed.`,
+      { footprint },
+    );
   }
   const account = await place.account();
   await prepareState(place);
@@ -35,7 +39,19 @@ export async function foundDatabase(place: Place, conf: ConfFiles, signal: Abort
   await markTorn(place, 'found');
   await ownDirectory(place.dataDir, account);
   const { superuser, auth } = place.options.postgres;
-  const args = ['-D', place.dataDir, '-U', superuser.user, '-k', `--wal-segsize=${WAL_SEGMENT_MB}`, '-E', 'UTF8', '--locale=C', `--auth-host=${auth}`, '--auth-local=peer'];
+  const args = [
+    '-D',
+    place.dataDir,
+    '-U',
+    superuser.user,
+    '-k',
+    `--wal-segsize=${WAL_SEGMENT_MB}`,
+    '-E',
+    'UTF8',
+    '--locale=C',
+    `--auth-host=${auth}`,
+    '--auth-local=peer',
+  ];
   const answer = await runTool(place, 'initdb', args, { signal, timeoutMs: INITDB_LIMIT_MS });
   if (!answer.ok) throw new UnderstudyError('DatabaseFailed', `initdb made no database in ${place.dataDir}: ${answer.words}`);
   await writeWhole(place.data('pg_hba.conf'), printHba(place), account);

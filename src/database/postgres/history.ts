@@ -36,7 +36,16 @@ select *, convert_from(pg_read_binary_file('pg_wal/' || upper(lpad(to_hex(timeli
 export async function readHistory(place: Place, upstream: Upstream, signal: AbortSignal): Promise<UpstreamHistory> {
   const { replication, maintenanceDatabase } = place.options.postgres;
   const session = await Session.open(
-    { host: upstream.host, port: upstream.port, user: replication.user, password: place.password(replication), database: maintenanceDatabase, peer: undefined, limitMs: LIMIT_MS, member: upstream.member },
+    {
+      host: upstream.host,
+      port: upstream.port,
+      user: replication.user,
+      password: place.password(replication),
+      database: maintenanceDatabase,
+      peer: undefined,
+      limitMs: LIMIT_MS,
+      member: upstream.member,
+    },
     signal,
   );
   try {
@@ -50,7 +59,12 @@ export async function readHistory(place: Place, upstream: Upstream, signal: Abor
     };
   } catch (error) {
     if (error instanceof UnderstudyError && error.evidence['code'] === '42501') {
-      throw new UnderstudyError('DatabaseFailed', `${upstream.member} does not let the account ${replication.user} read its history: ${error.message}. Its agent grants this when it opens as primary.`, error.evidence, error);
+      throw new UnderstudyError(
+        'DatabaseFailed',
+        `${upstream.member} does not let the account ${replication.user} read its history: ${error.message}. Its agent grants this when it opens as primary.`,
+        error.evidence,
+        error,
+      );
     }
     throw error;
   } finally {

@@ -22,7 +22,9 @@ export async function prepareLaunch(place: Place, conf: ConfFiles, role: 'primar
   await prepareState(place);
   const footprint = await demandData(place, AbortSignal.timeout(20_000), `start as ${role}`);
   if (role === 'primary' && footprint.standby) {
-    throw new UnderstudyError('NotInRecovery', `${place.member.name} holds a standby's copy: it is made a primary by a promotion, not by a start`, { footprint });
+    throw new UnderstudyError('NotInRecovery', `${place.member.name} holds a standby's copy: it is made a primary by a promotion, not by a start`, {
+      footprint,
+    });
   }
   await removeStalePid(place);
   if (role === 'standby') {
@@ -39,10 +41,15 @@ export async function prepareLaunch(place: Place, conf: ConfFiles, role: 'primar
   for (const directory of sockets) if (directory === place.socketDir || (await mayWrite(directory, account))) usable.push(directory);
   return {
     command: [
-      place.tool('postgres'), '-D', place.dataDir,
-      '-c', `port=${port}`,
-      '-c', `listen_addresses=${listenOn(own.listenAddresses, host)}`,
-      '-c', `unix_socket_directories=${usable.join(',')}`,
+      place.tool('postgres'),
+      '-D',
+      place.dataDir,
+      '-c',
+      `port=${port}`,
+      '-c',
+      `listen_addresses=${listenOn(own.listenAddresses, host)}`,
+      '-c',
+      `unix_socket_directories=${usable.join(',')}`,
     ],
     env: { ...TOOL_ENV },
     cwd: '/',
@@ -68,7 +75,11 @@ async function mayWrite(directory: string, account: Account): Promise<boolean> {
   }
 }
 
-const split = (list: string): string[] => list.split(',').map((name) => name.trim().replace(/^"(.*)"$/, '$1')).filter((name) => name !== '');
+const split = (list: string): string[] =>
+  list
+    .split(',')
+    .map((name) => name.trim().replace(/^"(.*)"$/, '$1'))
+    .filter((name) => name !== '');
 
 export const socketPath = (place: Place): string => path.join(place.socketDir, `.s.PGSQL.${place.member.port}`);
 

@@ -19,12 +19,20 @@ export async function promoteIt(session: Session, member: string, limitMs: numbe
   const endMs = performance.now() + limitMs;
   await session.ask('select pg_promote(false)');
   while ((await session.one<{ waits: boolean }>('select pg_is_in_recovery() as waits')).waits) {
-    if (performance.now() > endMs) throw new UnderstudyError('DatabaseFailed', `${member} did not leave recovery within ${limitMs} ms of its promotion`, { limitMs, state: await lookAt(session) });
+    if (performance.now() > endMs)
+      throw new UnderstudyError('DatabaseFailed', `${member} did not leave recovery within ${limitMs} ms of its promotion`, {
+        limitMs,
+        state: await lookAt(session),
+      });
     await pause(LOOK_EVERY_MS);
   }
   const after = await whereItWrites(session);
   if (after.timeline <= before.timeline) {
-    throw new UnderstudyError('DatabaseFailed', `${member} left recovery, but not by a promotion: it was on timeline ${before.timeline} and is on ${after.timeline}`, { before: before.timeline, after: after.timeline });
+    throw new UnderstudyError(
+      'DatabaseFailed',
+      `${member} left recovery, but not by a promotion: it was on timeline ${before.timeline} and is on ${after.timeline}`,
+      { before: before.timeline, after: after.timeline },
+    );
   }
   return { outcome: 'promoted', ...after };
 }

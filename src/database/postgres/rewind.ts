@@ -37,7 +37,13 @@ export type RewindOutcome = { outcome: 'rewound' } | { outcome: 'impossible'; wh
  *
  * @throws UnderstudyError `RewindFailed` where trying again may help
  */
-export async function rewindTo(place: Place, conf: ConfFiles, upstream: Upstream, signal: AbortSignal, progress: (words: string) => void): Promise<RewindOutcome> {
+export async function rewindTo(
+  place: Place,
+  conf: ConfFiles,
+  upstream: Upstream,
+  signal: AbortSignal,
+  progress: (words: string) => void,
+): Promise<RewindOutcome> {
   await prepareState(place);
   if ((await readFootprint(place, signal)).state === 'torn') return { outcome: 'impossible', why: 'an earlier rewind or clone died half way' };
   const { systemId } = await demandData(place, signal, 'be rewound');
@@ -47,7 +53,14 @@ export async function rewindTo(place: Place, conf: ConfFiles, upstream: Upstream
   await removeStalePid(place);
   const { replication, maintenanceDatabase } = place.options.postgres;
   const password = place.password(replication);
-  const source = conninfo([['host', upstream.host], ['port', upstream.port], ['user', replication.user], ['dbname', maintenanceDatabase], ['application_name', place.member.name], ['connect_timeout', 5]]);
+  const source = conninfo([
+    ['host', upstream.host],
+    ['port', upstream.port],
+    ['user', replication.user],
+    ['dbname', maintenanceDatabase],
+    ['application_name', place.member.name],
+    ['connect_timeout', 5],
+  ]);
   const files = await readOwnFiles(place.dataDir);
   let changing = false;
   progress(`winding back to where ${upstream.member} took over`);
@@ -80,7 +93,11 @@ async function askReady(place: Place, upstream: Upstream, signal: AbortSignal): 
   try {
     const history = await readHistory(place, upstream, signal);
     if (history.writable && history.checkpointed) return history;
-    throw new UnderstudyError('RewindFailed', `${upstream.member} cannot be a rewind's source yet: ${history.writable ? 'its checkpoint after promotion is not done' : 'it is in recovery'}`, { history });
+    throw new UnderstudyError(
+      'RewindFailed',
+      `${upstream.member} cannot be a rewind's source yet: ${history.writable ? 'its checkpoint after promotion is not done' : 'it is in recovery'}`,
+      { history },
+    );
   } catch (error) {
     if (!(error instanceof UnderstudyError) || error.code === 'RewindFailed') throw error;
     throw new UnderstudyError('RewindFailed', `${place.member.name} could not be wound back: ${error.message}`, error.evidence, error);

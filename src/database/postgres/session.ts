@@ -81,7 +81,11 @@ export class Session {
   async ask<Row extends QueryResultRow>(text: string, values: readonly unknown[] = [], limitMs = this.#parts.limitMs, name?: string): Promise<Row[]> {
     if (this.#over !== undefined) throw this.#unreachable('does not answer', new Error(this.#over));
     try {
-      const asked: Promise<QueryResult<Row>> = this.#client.query<Row>({ text, ...(values.length === 0 ? {} : { values: [...values] }), ...(name === undefined ? {} : { name }) });
+      const asked: Promise<QueryResult<Row>> = this.#client.query<Row>({
+        text,
+        ...(values.length === 0 ? {} : { values: [...values] }),
+        ...(name === undefined ? {} : { name }),
+      });
       return (await this.#limit(asked, limitMs, 'a question')).rows;
     } catch (error) {
       const code = sqlState(error);
@@ -90,7 +94,12 @@ export class Session {
         this.#end(error instanceof Error ? error.message : String(error));
         throw this.#unreachable('does not answer', error);
       }
-      throw new UnderstudyError('DatabaseFailed', `the database of ${this.#parts.member} refused: ${(error as Error).message} (SQLSTATE ${code})`, { code }, error);
+      throw new UnderstudyError(
+        'DatabaseFailed',
+        `the database of ${this.#parts.member} refused: ${(error as Error).message} (SQLSTATE ${code})`,
+        { code },
+        error,
+      );
     }
   }
 
@@ -148,7 +157,12 @@ export class Session {
     const { member, host, port } = this.#parts;
     const words = error instanceof Error ? error.message : String(error);
     const code = sqlState(error) ?? (error instanceof Error && 'code' in error ? String(error.code) : undefined);
-    return new UnderstudyError('DatabaseUnreachable', `the database of ${member} (${host}:${port}) ${what}: ${words}`, { code, timeUp: error instanceof TimeUp }, error);
+    return new UnderstudyError(
+      'DatabaseUnreachable',
+      `the database of ${member} (${host}:${port}) ${what}: ${words}`,
+      { code, timeUp: error instanceof TimeUp },
+      error,
+    );
   }
 }
 

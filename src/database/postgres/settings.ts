@@ -81,14 +81,30 @@ export function makeSettings(parts: SettingsParts): Map<string, string> {
   set('synchronous_standby_names', makeSyncNames(settings.rule));
   if (settings.rule.count > 0 && !['on', 'remote_apply'].includes(own.synchronousCommit)) set('synchronous_commit', 'on');
   // By this a session knows that it has read this very file.
-  set(STAMP_NAME, createHash('sha256').update(JSON.stringify([...lines])).digest('hex').slice(0, 16));
+  set(
+    STAMP_NAME,
+    createHash('sha256')
+      .update(JSON.stringify([...lines]))
+      .digest('hex')
+      .slice(0, 16),
+  );
   return lines;
 }
 
 /** Every name that we ever set: a line of `postgresql.auto.conf` for one of them would outrank ours. */
 export const OUR_NAMES: ReadonlySet<string> = new Set([
-  'cluster_name', 'hot_standby', 'wal_log_hints', 'max_slot_wal_keep_size', 'recovery_target_timeline', 'primary_conninfo', 'primary_slot_name',
-  'wal_retrieve_retry_interval', 'wal_receiver_status_interval', 'wal_receiver_timeout', 'wal_sender_timeout', 'synchronous_standby_names',
+  'cluster_name',
+  'hot_standby',
+  'wal_log_hints',
+  'max_slot_wal_keep_size',
+  'recovery_target_timeline',
+  'primary_conninfo',
+  'primary_slot_name',
+  'wal_retrieve_retry_interval',
+  'wal_receiver_status_interval',
+  'wal_receiver_timeout',
+  'wal_sender_timeout',
+  'synchronous_standby_names',
 ]);
 
 /** `ANY 1 ("pg-b", "pg-c")`, or nothing where no standby confirms. */
@@ -134,8 +150,13 @@ export function printSettings(group: string, lines: ReadonlyMap<string, string>)
 
 /** The addresses to listen on: the user's, and the member's own where they do not cover it. */
 export function listenOn(own: string, host: string): string {
-  const addresses = own.split(',').map((address) => address.trim()).filter((address) => address !== '');
+  const addresses = own
+    .split(',')
+    .map((address) => address.trim())
+    .filter((address) => address !== '');
   const loopback = ['localhost', '127.0.0.1', '::1'];
-  const covered = addresses.some((address) => address === '*' || address === host || (address === 'localhost' && loopback.includes(host)) || (address === '0.0.0.0' && !host.includes(':')));
+  const covered = addresses.some(
+    (address) => address === '*' || address === host || (address === 'localhost' && loopback.includes(host)) || (address === '0.0.0.0' && !host.includes(':')),
+  );
   return covered ? addresses.join(',') : [...addresses, host].join(',');
 }

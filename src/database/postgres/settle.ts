@@ -29,16 +29,26 @@ export async function settleIn(session: Session, conf: ConfFiles, settings: Sett
   const wanted = names.map((name) => lines.get(name) ?? '');
   const endMs = performance.now() + LIMIT_MS;
   for (;;) {
-    const rows = await session.ask<{ name: string }>("select name from unnest($1::text[], $2::text[]) as w(name, value) where coalesce(current_setting(name, true), '') <> value", [names, wanted]);
+    const rows = await session.ask<{ name: string }>(
+      "select name from unnest($1::text[], $2::text[]) as w(name, value) where coalesce(current_setting(name, true), '') <> value",
+      [names, wanted],
+    );
     if (rows.length === 0) break;
-    if (performance.now() > endMs) throw await refused(session, member, rows.map(({ name }) => name));
+    if (performance.now() > endMs)
+      throw await refused(
+        session,
+        member,
+        rows.map(({ name }) => name),
+      );
     await pause(LOOK_EVERY_MS);
   }
   if (settings.rule.count > 0) await awaitRule(session, settings.rule, member, endMs, memory);
 }
 
 async function refused(session: Session, member: string, names: readonly string[]): Promise<UnderstudyError> {
-  const errors = await session.ask<{ words: string }>("select format('%s line %s: %s', sourcefile, sourceline, error) as words from pg_file_settings where error is not null and error !~ 'could not be applied'");
+  const errors = await session.ask<{ words: string }>(
+    "select format('%s line %s: %s', sourcefile, sourceline, error) as words from pg_file_settings where error is not null and error !~ 'could not be applied'",
+  );
   const words = errors.map((row) => row.words).join('; ') || 'something outranks understudy.conf (a command line, or ALTER SYSTEM)';
   return new UnderstudyError('DatabaseFailed', `${member} does not take the settings ${names.join(', ')}: ${words}`, { names });
 }
@@ -49,7 +59,7 @@ async function refused(session: Session, member: string, names: readonly string[
  * that it is seen at rest twice.
  */
 async function awaitRule(session: Session, rule: CommitRule, member: string, endMs: number, memory: SettleMemory): Promise<void> {
-  for (let rests = 0; rests < 2; ) {
+  for (let rests = 0; rests < 2;) {
     const row = await session.one<{ senders: boolean; rests: boolean }>(
       `select pg_is_in_recovery() or coalesce((select bool_and((sync_priority > 0) = (application_name = any($1::text[]))) from pg_stat_replication where state in ('streaming', 'catchup')), true) as senders,
               exists (select from pg_stat_activity where backend_type = 'checkpointer' and wait_event in ('CheckpointerMain', 'CheckpointWriteDelay')) as rests`,
@@ -58,7 +68,12 @@ async function awaitRule(session: Session, rule: CommitRule, member: string, end
     // Once commits wait, the checkpointer has nothing more to do for another rule: it need not be waited for through its checkpoints.
     if (row.senders && memory.commitsWait) return;
     rests = row.senders && row.rests ? rests + 1 : 0;
-    if (performance.now() > endMs) throw new UnderstudyError('DatabaseFailed', `${member} has read the commit rule, but not every process of it acts by it yet (a checkpoint may be under way)`, { rule, ...row });
+    if (performance.now() > endMs)
+      throw new UnderstudyError(
+        'DatabaseFailed',
+        `${member} has read the commit rule, but not every process of it acts by it yet (a checkpoint may be under way)`,
+        { rule, ...row },
+      );
     if (rests < 2) await pause(LOOK_EVERY_MS);
   }
   memory.commitsWait = true;
@@ -72,7 +87,7 @@ export async function detachIt(session: Session, conf: ConfFiles, settings: Sett
   await settleIn(session, conf, { ...settings, upstream: undefined }, member, memory);
   const endMs = performance.now() + LIMIT_MS;
   let lastLsn = '';
-  for (let looks = 0; looks < DETACH_LOOKS; ) {
+  for (let looks = 0; looks < DETACH_LOOKS;) {
     const { receives, lsn } = await session.one<{ receives: boolean; lsn: string }>(
       `select exists (select from pg_stat_activity where backend_type = 'walreceiver') as receives,
               coalesce(pg_last_wal_receive_lsn(), '0/0')::text as lsn`,

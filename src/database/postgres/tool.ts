@@ -51,8 +51,18 @@ export async function runTool(place: Place, name: string, args: readonly string[
   }
   const answer = await running;
   const stderr = answer.stderr ?? '';
-  const said = stderr.trim().split(/[\r\n]+/).slice(-WORDS_LINES).join('; ');
-  const ended = answer.isCanceled ? 'it was called off' : answer.timedOut ? `it did not end within ${options.timeoutMs} ms` : answer.exitCode === undefined ? (answer.shortMessage ?? '') : '';
+  const said = stderr
+    .trim()
+    .split(/[\r\n]+/)
+    .slice(-WORDS_LINES)
+    .join('; ');
+  const ended = answer.isCanceled
+    ? 'it was called off'
+    : answer.timedOut
+      ? `it did not end within ${options.timeoutMs} ms`
+      : answer.exitCode === undefined
+        ? (answer.shortMessage ?? '')
+        : '';
   return {
     ok: !answer.failed,
     stdout: answer.stdout ?? '',
