@@ -78,6 +78,13 @@ function ofService(error: unknown, asked: string, client: WorkflowClient): Opera
     case NOT_FOUND:
       return missing(asked, error);
     case FAILED_PRECONDITION:
+      if (/failed state/i.test(details)) {
+        return new OperatorError({ kind: 'failed' }, `${asked}: its workflow's tasks fail, so that nothing is decided`, {
+          why: details,
+          next: "see why in the workers' log. Where no worker's version can go on with this history: see that no incident of it runs, `temporal workflow terminate` it, then `understudy apply`: it is taken up again beside its running members",
+          cause: error,
+        });
+      }
       // Temporal answers so at once where it has seen no worker for minutes.
       return unseen(`${asked}: no worker answers`, 'start one: understudy worker', error, details);
     case UNAVAILABLE:

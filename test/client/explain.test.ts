@@ -5,8 +5,8 @@ import { explainTemporal } from '../../src/client/explain.ts';
 
 const client = { options: { namespace: 'default' } } as WorkflowClient;
 
-function grpc(code: number): ServiceError {
-  return new ServiceError('the call failed', { cause: Object.assign(new Error(`${code}`), { code, details: `details of ${code}`, metadata: {} }) });
+function grpc(code: number, details = `details of ${code}`): ServiceError {
+  return new ServiceError('the call failed', { cause: Object.assign(new Error(`${code}`), { code, details, metadata: {} }) });
 }
 
 function refusal(detail: object): WorkflowUpdateFailedError {
@@ -28,6 +28,7 @@ describe("what Temporal's errors mean to an operator", () => {
     ['the workflow failed in it', new WorkflowUpdateFailedError('update failed', new Error('no')), { trouble: { kind: 'failed' }, why: 'no' }],
     ['I3: nobody took it up in time', new WorkflowUpdateRPCTimeoutOrCancelledError('late'), { trouble: { kind: 'unseen' } }],
     ['I3: no answer in time', grpc(4), { trouble: { kind: 'unseen' } }],
+    ['its tasks fail, so that nothing is decided', grpc(9, 'Unable to query workflow due to Workflow Task in failed state.'), { trouble: { kind: 'failed' } }],
     ['I3: no worker polls', grpc(9), { trouble: { kind: 'unseen' }, next: 'start one: understudy worker' }],
     ['I3: no server', grpc(14), { trouble: { kind: 'unseen' }, next: 'understudy doctor' }],
     ['no such workflow', new WorkflowNotFoundError('gone', 'group/orders', undefined), { trouble: { kind: 'missing' } }],
