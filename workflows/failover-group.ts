@@ -45,6 +45,7 @@ export async function failoverGroup(input: GroupInput): Promise<never> {
   setHandler(messages.spec, () => state.spec, { description: 'The configuration that the group goes by' });
   setHandler(messages.news, (word) => keeper.hearNews(word), { description: "From a member's agent: what has changed there" });
   setHandler(messages.elected, (word) => keeper.hearElected(word), { description: 'From an incident: whom it is about to promote' });
+  setHandler(messages.waiting, (word) => keeper.note(word.words), { description: 'From an incident: why nobody is promoted yet' });
   setHandler(messages.refused, (word) => keeper.hearRefused(word), { description: 'From an incident: who was not promoted after all' });
   setHandler(messages.promoted, (word) => keeper.hearPromoted(word), { description: 'From an incident: who is the primary now' });
   heedOperators(keeper);

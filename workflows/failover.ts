@@ -68,6 +68,7 @@ export async function failover(input: FailoverInput): Promise<Incident> {
 
 async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: ApprovalDesk, show: () => void): Promise<IncidentOutcome> {
   const { spec } = input;
+  let told = '';
   let trying: Trying = { epoch: input.epoch, failed: [] };
   for (let round = 1; ; round += 1) {
     // Look.
@@ -85,6 +86,10 @@ async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: Ap
       }
       show();
       if (!election.canWait || round >= ROUNDS) return { outcome: 'nobody-fit', words: election.words };
+      if (election.words !== told) {
+        told = election.words;
+        await tellGroup(spec.name, messages.waiting, { incident: workflowInfo().workflowId, words: `nobody is promoted yet: ${told}` }, log);
+      }
       await sleep(Math.min(FIRST_PAUSE_MS * 2 ** (round - 1), LONGEST_PAUSE_MS), { summary: `nobody is fit yet: ${election.words}` });
       continue;
     }

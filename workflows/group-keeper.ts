@@ -37,6 +37,7 @@ const INCIDENTS_KEPT = 20;
 const OFFER_AGAIN_MS = 1000;
 const OFFER_AGAIN_AT_MOST_MS = 30_000;
 const RETRY_AFTER_NOBODY_MS = 30_000;
+const REJOIN_AFTER_MS = 1000;
 /** Beyond the lease itself, for an agent that is being restarted. */
 const TAKE_UP_GRACE_MS = 1000;
 /** A primary that was open for so long has come back: what it took to bring it back is not held against it at the next end. */
@@ -203,6 +204,8 @@ export class GroupKeeper {
     this.#inbox.push(() => {
       const { state } = this;
       if (word.epoch <= state.epoch) return;
+      const before = state.primary;
+      this.#waitingWords = undefined;
       state.epoch = word.epoch;
       state.highestEpoch = Math.max(state.highestEpoch, word.epoch);
       state.primary = word.member;
@@ -216,9 +219,18 @@ export class GroupKeeper {
       this.#offerPrimary({ patient: false });
       for (const { name } of state.spec.members) {
         const view = state.members[name];
-        if (name !== word.member && (view?.role !== 'standby' || view.epoch !== word.epoch)) this.#offerStandby(name, word.member, word.epoch);
+        if (name === word.member || (view?.role === 'standby' && view.epoch === word.epoch)) continue;
+        if (name !== before) this.#offerStandby(name, word.member, word.epoch);
+        else this.#rejoinSoon(name);
       }
     });
+  }
+
+  /** The old primary's way back costs its host, and perhaps the new one's, some work: clients come first. */
+  #rejoinSoon(name: string): void {
+    this.#roles.forget(name);
+    this.#view(name, { role: 'none', epoch: this.state.members[name]?.epoch ?? 0, turn: this.#turn(), phase: 'waiting' });
+    this.#standbyDue.set(name, Date.now() + REJOIN_AFTER_MS);
   }
 
   /** What a new primary has in force from its first write on; what is recorded must hold for the commits before it, too. */
@@ -614,6 +626,7 @@ export class GroupKeeper {
     const { state } = this;
     const promoted = (state.incidents.find((line) => line.id === id)?.epoch ?? 0) <= state.epoch;
     state.incidents = state.incidents.map((line) => (line.id === id ? { ...line, outcome: outcomeWords(outcome), endedAtMs: Date.now() } : line));
+    this.#waitingWords = undefined;
     log.info('incident ended', { id, outcome });
     if (promoted) {
       // Roles were given when the promotion was told; what is missing now is the rest of what it had to do for clients.

@@ -41,6 +41,8 @@ export const spec = defineQuery<GroupSpec>('spec');
 export const news = defineSignal<[MemberNews]>('news');
 
 /** From an incident to its group. */
+/** From an incident that can promote nobody yet: why, so that the group's status says it. */
+export const waiting = defineSignal<[{ incident: string; words: string }]>('waiting');
 export const elected = defineSignal<[ElectedWord]>('elected');
 /** Its agent has refused to promote it, and stopped what it had begun: it is a standby again, so that it can answer. */
 export const refused = defineSignal<[{ incident: string; member: string; epoch: number }]>('refused');

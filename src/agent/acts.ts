@@ -66,11 +66,13 @@ async function waitUntilQuiet(member: Member, quietMs: number, signal: AbortSign
 export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal): Promise<Promoted> {
   const { member } = hands;
   const again = member.state.state.opened === ask.epoch;
-  // One write to the disk before anything acts: the epoch, what will be in force, and that this member may be open from now on.
-  await member.state.accept(ask.epoch, member.spec.name, { held: undefined, opened: ask.epoch, rule: ask.rule, electable: ask.electable });
-  await hands.letGo(`epoch ${ask.epoch} promotes this member`);
+  member.state.refuseStale(ask.epoch, member.spec.name);
   const keeper = hands.keepLease(ask.epoch, ask.leaseMs, 'promoting');
   try {
+    // One write to the disk, while the lease is sought, and before the database is touched: the epoch, what will be in force, and that this member
+    // may be open from now on.
+    const noted = member.state.accept(ask.epoch, member.spec.name, { held: undefined, opened: ask.epoch, rule: ask.rule, electable: ask.electable });
+    await Promise.all([noted, hands.letGo(`epoch ${ask.epoch} promotes this member`)]);
     return await member.exclusively(async () => {
       const live = await member.connect(signal);
       const before = await live.pulse();

@@ -148,7 +148,7 @@ describe('promote', () => {
     const { hands: all, deeds, state } = await hands();
     const promoted = await promote(all, promotion(), signal);
     expect(promoted).toMatchObject({ outcome: 'promoted', timeline: 2, fork: { timeline: 1, lsn: '0/5000000' } });
-    expect(deeds).toEqual(['role let go', 'lease of epoch 8', 'detach pg-c', 'promote', 'lease kept no longer']);
+    expect(deeds).toEqual(['lease of epoch 8', 'role let go', 'detach pg-c', 'promote', 'lease kept no longer']);
     expect(state.state).toMatchObject({ highestEpoch: 8, opened: 8, rule: { names: ['pg-c'], count: 1 } });
   });
 
@@ -200,7 +200,7 @@ describe('promote', () => {
     const { hands: all, deeds, state } = await hands({ pulse: { inRecovery: false } });
     await state.accept(8, 'pg-b', { opened: 8 });
     await promote(all, promotion(), signal);
-    expect(deeds).toEqual(['role let go', 'lease of epoch 8', 'promote', 'lease kept no longer']);
+    expect(deeds).toEqual(['lease of epoch 8', 'role let go', 'promote', 'lease kept no longer']);
   });
 
   it('I1: leaves nothing running behind a promotion that failed', async () => {

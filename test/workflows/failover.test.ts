@@ -20,6 +20,8 @@ describe('a failover', () => {
     const before = w.journal.length;
     w.member('pg-a').crash();
     await w.untilPrimary('pg-b');
+    // The old primary's way back begins a moment after the promotion: clients come first.
+    await w.until('the old primary is to follow', () => w.journal.slice(before).some(({ id }) => id.startsWith('standby/pg-a/2/')));
     const ids = w.journal.slice(before).map(({ id }) => id.replace(/\/\d{10,}$/, ''));
     const order = ['inspect/pg-b/2/1', 'promote/pg-b/2', 'first-write/pg-b/2'].map((id) => ids.indexOf(id));
     expect(order).toEqual(order.toSorted((a, b) => a - b));

@@ -22,6 +22,11 @@ export interface SettleMemory {
  * @throws UnderstudyError `DatabaseFailed` where the server does not take them
  */
 export async function settleIn(session: Session, conf: ConfFiles, settings: Settings, member: string, memory: SettleMemory): Promise<void> {
+  await putInForce(session, conf, settings, member, memory);
+  await awaitRule(session, settings.rule, member, memory);
+}
+
+async function putInForce(session: Session, conf: ConfFiles, settings: Settings, member: string, memory: SettleMemory): Promise<void> {
   if (settings.rule.count === 0) memory.commitsWait = false;
   const lines = await conf.put(settings);
   await session.ask('select pg_reload_conf()');
@@ -33,7 +38,7 @@ export async function settleIn(session: Session, conf: ConfFiles, settings: Sett
       "select name from unnest($1::text[], $2::text[]) as w(name, value) where coalesce(current_setting(name, true), '') <> value",
       [names, wanted],
     );
-    if (rows.length === 0) break;
+    if (rows.length === 0) return;
     if (performance.now() > endMs)
       throw await refused(
         session,
@@ -42,7 +47,6 @@ export async function settleIn(session: Session, conf: ConfFiles, settings: Sett
       );
     await pause(LOOK_EVERY_MS);
   }
-  if (settings.rule.count > 0) await awaitRule(session, settings.rule, member, endMs, memory);
 }
 
 async function refused(session: Session, member: string, names: readonly string[]): Promise<UnderstudyError> {
@@ -58,7 +62,9 @@ async function refused(session: Session, member: string, names: readonly string[
  * flag makes commits wait at all, has read the file: it does so whenever it wakes, between the pages of a checkpoint too, so
  * that it is seen at rest twice.
  */
-async function awaitRule(session: Session, rule: CommitRule, member: string, endMs: number, memory: SettleMemory): Promise<void> {
+async function awaitRule(session: Session, rule: CommitRule, member: string, memory: SettleMemory): Promise<void> {
+  if (rule.count === 0) return;
+  const endMs = performance.now() + LIMIT_MS;
   for (let rests = 0; rests < 2;) {
     const row = await session.one<{ senders: boolean; rests: boolean }>(
       `select pg_is_in_recovery() or coalesce((select bool_and((sync_priority > 0) = (application_name = any($1::text[]))) from pg_stat_replication where state in ('streaming', 'catchup')), true) as senders,
@@ -82,9 +88,14 @@ async function awaitRule(session: Session, rule: CommitRule, member: string, end
 const DETACH_LOOKS = 2;
 const DETACH_LOOK_EVERY_MS = 8;
 
-/** Returns once no receiver runs or starts, and the place has not moved between two looks. */
+/** Returns once no receiver runs or starts, and the rule that came with it holds. */
 export async function detachIt(session: Session, conf: ConfFiles, settings: Settings, member: string, memory: SettleMemory): Promise<void> {
-  await settleIn(session, conf, { ...settings, upstream: undefined }, member, memory);
+  await putInForce(session, conf, { ...settings, upstream: undefined }, member, memory);
+  await Promise.all([awaitRule(session, settings.rule, member, memory), awaitStill(session, member)]);
+}
+
+/** No receiver, and the place has not moved between two looks. */
+async function awaitStill(session: Session, member: string): Promise<void> {
   const endMs = performance.now() + LIMIT_MS;
   let lastLsn = '';
   for (let looks = 0; looks < DETACH_LOOKS;) {
