@@ -49,7 +49,8 @@ async function waitUntilQuiet(member: Member, quietMs: number, signal: AbortSign
   while (ago < quietMs) {
     if (signal.aborted) return false;
     await pause(LOOK_PAUSE_MS);
-    member.feed.see((await live.pulse()).receiver, bootTimeMs() + BOOT_RESOLUTION_MS);
+    const { receiver, flushedLsn } = await live.pulse();
+    member.feed.see(receiver, bootTimeMs() + BOOT_RESOLUTION_MS, flushedLsn);
     const now = member.fedAgoMs();
     if (now < ago) return false;
     ago = now;

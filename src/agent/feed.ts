@@ -1,3 +1,4 @@
+import type { Lsn } from '../model/lsn.ts';
 import type { ReceiverState } from '../model/member.ts';
 
 /**
@@ -9,6 +10,7 @@ import type { ReceiverState } from '../model/member.ts';
 export class Feed {
   #lastFedMs: number;
   #stamp: string | undefined;
+  #place: Lsn | undefined;
   #present = false;
   #everFed = false;
 
@@ -17,14 +19,19 @@ export class Feed {
     this.#lastFedMs = nowMs;
   }
 
-  /** @param atMs the boot clock just after the look was answered */
-  see(receiver: ReceiverState, atMs: number): void {
+  /**
+   * @param atMs the boot clock just after the look was answered
+   * @param place how far the log is flushed here. A receiver that is gone and has left the place where the last look found it received no log in
+   *   between: a connection that only broke is no sign of life, which matters where a frozen primary is killed late
+   */
+  see(receiver: ReceiverState, atMs: number, place?: Lsn): void {
     // A receiver that only tries to connect, again and again, has received nothing.
     if (receiver.state !== 'streaming') {
-      if (this.#present) this.#lastFedMs = atMs;
+      if (this.#present && (place === undefined || place !== this.#place)) this.#lastFedMs = atMs;
       this.#present = false;
       return;
     }
+    this.#place = place;
     if (!this.#present || receiver.stamp !== this.#stamp) {
       this.#lastFedMs = atMs;
       this.#everFed = true;

@@ -18,7 +18,8 @@ export interface MemberParts {
   readonly group: string;
   readonly spec: MemberSpec;
   readonly driver: DatabaseDriver;
-  readonly state: StateFile;
+  /** Read once the guard is owned: until then an agent before this one may still write it. */
+  readonly openState: () => Promise<StateFile>;
   readonly guard: GuardOptions;
   readonly log: Logger;
 }
@@ -52,11 +53,11 @@ export class Member {
   #settled: Settings | undefined;
   #slowestStopMs = 0;
 
-  private constructor(parts: MemberParts, guard: GuardClient) {
+  private constructor(parts: MemberParts, state: StateFile, guard: GuardClient) {
     this.group = parts.group;
     this.spec = parts.spec;
     this.driver = parts.driver;
-    this.state = parts.state;
+    this.state = state;
     this.log = parts.log;
     this.feed = new Feed(bootTimeMs() + BOOT_RESOLUTION_MS);
     this.#guardOptions = parts.guard;
@@ -64,7 +65,8 @@ export class Member {
   }
 
   static async open(parts: MemberParts): Promise<Member> {
-    return new Member(parts, await ensureGuard(parts.guard));
+    const guard = await ensureGuard(parts.guard);
+    return new Member(parts, await parts.openState(), guard);
   }
 
   get guard(): GuardClient {
@@ -170,7 +172,8 @@ export class Member {
   async detach(live: LiveDatabase, settings: Omit<Settings, 'upstream'>): Promise<void> {
     await live.detach({ ...settings, upstream: undefined });
     this.#note({ ...settings, upstream: undefined });
-    this.feed.see((await live.pulse()).receiver, bootTimeMs() + BOOT_RESOLUTION_MS);
+    const { receiver, flushedLsn } = await live.pulse();
+    this.feed.see(receiver, bootTimeMs() + BOOT_RESOLUTION_MS, flushedLsn);
   }
 
   #note(settings: Settings): void {
@@ -214,7 +217,7 @@ export class Member {
     }
     try {
       const live = await (await this.connect(signal)).look();
-      this.feed.see(live.receiver, bootTimeMs() + BOOT_RESOLUTION_MS);
+      this.feed.see(live.receiver, bootTimeMs() + BOOT_RESOLUTION_MS, live.flushedLsn);
       return {
         ...base,
         footprint: {

@@ -33,7 +33,7 @@ export class NewsDesk {
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) {
           this.#log.warn({ workflowId }, "nobody hears the news: the group's workflow does not run");
-          this.#next = undefined;
+          if (this.#next?.news === news) this.#next = undefined;
         } else {
           this.#log.debug({ err: error }, 'news not delivered yet');
           await pause(RETRY_MS);

@@ -129,7 +129,7 @@ export class StandbyHolder implements RoleHolder {
       this.#words = error.message;
       return 'lost';
     }
-    this.#member.feed.see(this.#pulse.receiver, bootTimeMs() + BOOT_RESOLUTION_MS);
+    this.#member.feed.see(this.#pulse.receiver, bootTimeMs() + BOOT_RESOLUTION_MS, this.#pulse.flushedLsn);
     if (!this.#pulse.inRecovery) return 'strayed';
     const streaming = this.#pulse.receiver.state === 'streaming';
     this.#enter(streaming ? 'following' : 'starting', streaming ? '' : `not receiving from ${this.#order.upstream.member}`);

@@ -52,7 +52,7 @@ export async function runAgent(o: AgentOptions): Promise<void> {
     group: o.group,
     spec,
     driver,
-    state: await StateFile.open(local.stateDir, `${clusterId}/${temporal.namespace}`, o.claimAnew),
+    openState: () => StateFile.open(local.stateDir, `${clusterId}/${temporal.namespace}`, o.claimAnew),
     guard: { stateDir: local.stateDir, logFile: path.join(local.stateDir, 'guard.log'), spawn: o.guard === 'spawn' },
     log,
   });

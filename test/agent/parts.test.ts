@@ -41,6 +41,17 @@ describe('what a standby has received', () => {
     expect(feed.everFed).toBe(true);
   });
 
+  it('I3: a connection that breaks without any more log is no sign of life; one that left some behind is', () => {
+    const quiet = new Feed(0);
+    quiet.see(streaming('a'), 100, '0/3000000');
+    quiet.see({ state: 'none' }, 900, '0/3000000');
+    expect(quiet.fedAgoMs(1000)).toBe(900);
+    const fed = new Feed(0);
+    fed.see(streaming('a'), 100, '0/3000000');
+    fed.see({ state: 'none' }, 900, '0/3000060');
+    expect(fed.fedAgoMs(1000)).toBe(100);
+  });
+
   it('counts as received until the look at which the receiver was seen gone', () => {
     const feed = new Feed(0);
     feed.see(streaming('a'), 100);
