@@ -69,6 +69,7 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
   const again = member.state.state.opened === ask.epoch;
   member.state.refuseStale(ask.epoch, member.spec.name);
   const keeper = hands.keepLease(ask.epoch, ask.leaseMs, 'promoting');
+  let renewed: Promise<void> | undefined;
   try {
     // One write to the disk, while the lease is sought, and before the database is touched: the epoch, what will be in force, and that this member
     // may be open from now on.
@@ -87,11 +88,11 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
       const settings = { rule: ask.rule, leaseMs: ask.leaseMs };
       const fork = before.inRecovery ? await freezeFrom(member, live, ask, settings) : undefined;
       const waitedMs = ask.proof === 'lease' ? await waitOutQuarantine(member, quarantineMs(ask.leaseMs), signal) : 0;
-      // In step with the database's own work: the role of this epoch then has nearly all of a fresh lease to arrive in.
-      void keeper.renewNow();
       const startedMs = performance.now();
       const { outcome, timeline, lsn } = await live.promote(ask.limitMs);
       const promoteMs = performance.now() - startedMs;
+      // Sent before the promotion is told as done, and not waited for: the role of this epoch has all of a fresh lease to arrive in.
+      renewed = keeper.renewNow();
       setTimeout(() => void checkpointSoon(member), CHECKPOINT_AFTER_MS);
       return { outcome, timeline, lsn, ...(fork === undefined ? {} : { fork }), quarantineMs: waitedMs, promoteMs, openedAtMs: Date.now() };
     });
@@ -102,7 +103,8 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
     }
     throw error;
   } finally {
-    keeper.stop('the promotion is over');
+    if (renewed === undefined) keeper.stop('the promotion is over');
+    else void renewed.then(() => keeper.stop('the promotion is over'));
   }
 }
 
