@@ -2,6 +2,7 @@ import type { Connection } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, defaultFailureConverter, defaultPayloadConverter } from '@temporalio/common';
 import { decodeArrayFromPayloads, encodeErrorToFailure, encodeToPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { UnderstudyError } from '../model/error.ts';
+import { failureOf } from '../runtime/failure.ts';
 
 /** The activity task in hand: everything that an act needs to know of the one who asked. */
 export interface Task {
@@ -129,14 +130,7 @@ export class TaskQueue {
 
 /** Makes our errors Temporal's: the code becomes the failure's type, which workflows match on. */
 export function toFailure(error: unknown): Error {
-  if (error instanceof UnderstudyError) {
-    return ApplicationFailure.create({
-      message: error.message,
-      type: error.code,
-      nonRetryable: !error.retryable,
-      details: [error.evidence],
-    });
-  }
+  if (error instanceof UnderstudyError) return failureOf(error);
   if (error instanceof CancelledFailure || error instanceof ApplicationFailure) return error;
   return ApplicationFailure.create({
     message: error instanceof Error ? error.message : String(error),

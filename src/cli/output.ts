@@ -2,6 +2,7 @@ import { styleText } from 'node:util';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import Table from 'cli-table3';
 import { EXIT, refused } from './exit.ts';
+import { NO_BORDERS } from '../runtime/no-borders.ts';
 
 export type Format = 'table' | 'json' | 'yaml';
 
@@ -68,24 +69,6 @@ const STYLES = { good: 'green', bad: 'red', note: 'yellow', dim: 'dim', strong: 
 export function paint(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
   return styleText(STYLES[style], text, { stream });
 }
-
-const NO_BORDERS = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '  ',
-};
 
 /** Columns without borders, which `awk` and the eye read alike. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {

@@ -1,7 +1,7 @@
 /**
  * Every error that Understudy raises by name, and whether trying again can help.
  *
- * `activities/failure.ts` makes the code a Temporal failure's type, which workflows match on. docs/reference/errors.md
+ * `src/runtime/failure.ts` makes the code a Temporal failure's type, which workflows match on. docs/reference/errors.md
  * explains each one; a test compares the two.
  */
 export const ERRORS = {

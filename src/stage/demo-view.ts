@@ -4,6 +4,7 @@ import { createLogUpdate } from 'log-update';
 import type { DemoResult } from './demo.ts';
 import type { StageLine } from './stage-line.ts';
 import type { FaultLine } from './timeline.ts';
+import { NO_BORDERS } from '../runtime/no-borders.ts';
 
 /** How the demo shows what it does: live on a terminal, a line for each event elsewhere. Words go to standard error, data does not come here. */
 export interface DemoView {
@@ -85,23 +86,7 @@ const ms = (value: number | undefined): string => (value === undefined ? '-' : `
 export function table(lines: readonly FaultLine[]): string {
   const drawn = new Table({
     head: ['fault', 'from → to', 'detected', 'decided', 'promoted', 'record', 'first write', 'write gap', 'lost'],
-    chars: {
-      top: '',
-      'top-mid': '',
-      'top-left': '',
-      'top-right': '',
-      bottom: '',
-      'bottom-mid': '',
-      'bottom-left': '',
-      'bottom-right': '',
-      left: '',
-      'left-mid': '',
-      mid: '',
-      'mid-mid': '',
-      right: '',
-      'right-mid': '',
-      middle: '  ',
-    },
+    chars: NO_BORDERS,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
     colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
   });
