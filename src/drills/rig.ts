@@ -17,6 +17,8 @@ import type { Network } from './network.ts';
 import { Witnesses } from './witnesses.ts';
 
 export const MEMBERS = [0, 1, 2].map(memberName);
+/** What the stage itself starts. */
+const STAGE_PARTS = [...MEMBERS, 'temporal', 'worker', 'dns'] as const;
 /** Every host of the network. `second` is one more host, for whoever is there twice. */
 export const PARTS = [...MEMBERS, 'temporal', 'worker', 'dns', 'client', 'second'] as const;
 
@@ -37,6 +39,7 @@ export interface Cast {
 }
 
 const WAIT_LIMIT_MS = 60_000;
+const TAKEOVER_LIMIT_MS = 25_000;
 
 /** One stage in a network that can be cut, on disks that can fill, with its witnesses; and all that can be done to it. */
 export class Rig {
@@ -149,7 +152,12 @@ export class Rig {
   async kill(target: string): Promise<void> {
     const pids = this.#required(target);
     for (const pid of pids) signalIfThere(pid, 'SIGKILL');
-    await this.until(`${target} to be gone`, () => pids.filter(isAlive).map((pid) => `${pid} lives`), { everyMs: 5 });
+    await this.until(`${target} to be gone`, () => pids.filter((pid) => isAlive(pid) || this.#isPart(pid)).map((pid) => `${pid} lives`), { everyMs: 5 });
+  }
+
+  /** The stage has not heard yet that it is gone: until then it starts nothing in its place. */
+  #isPart(pid: number): boolean {
+    return STAGE_PARTS.some((part) => this.stage.pidOf(part) === pid);
   }
 
   freeze(target: string): void {
@@ -200,7 +208,7 @@ export class Rig {
   }
 
   /** Another member has acknowledged a write since then. */
-  async untilTakenOver(sinceNs: number, limitMs = WAIT_LIMIT_MS): Promise<void> {
+  async untilTakenOver(sinceNs: number, limitMs = TAKEOVER_LIMIT_MS): Promise<void> {
     const { port } = this.member('primary');
     await this.until(
       'another member to take the writes',
@@ -213,7 +221,8 @@ export class Rig {
   }
 
   async untilSteady(limitMs: number): Promise<void> {
-    await this.until('a steady group', () => whatIsMissing(this.stage), { limitMs, everyMs: 100 });
+    const dead = (): string[] => STAGE_PARTS.filter((part) => this.stage.pidOf(part) === null).map((part) => `${part} does not run`);
+    await this.until('a steady group', async () => [...dead(), ...(await whatIsMissing(this.stage))], { limitMs, everyMs: 100 });
     this.witnesses.requireRunning();
   }
 
