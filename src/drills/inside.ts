@@ -18,7 +18,8 @@ const TOOLS: Readonly<Record<string, string>> = {
   'mkfs.ext4': 'e2fsprogs',
   e2fsck: 'e2fsprogs',
 };
-const PROBE = 'mount -t tmpfs tmpfs /run && mkdir /run/netns && ip netns add probe && ip rule add from 10.77.1.2 to 10.77.2.2 blackhole && test -e /dev/loop-control';
+const PROBE =
+  'mount -t tmpfs tmpfs /run && mkdir /run/netns && ip netns add probe && ip rule add from 10.77.1.2 to 10.77.2.2 blackhole && test -e /dev/loop-control';
 
 /** In words, why the drills cannot be played here; undefined where they can. */
 export async function whyNotHere(): Promise<string | undefined> {

@@ -42,7 +42,8 @@ export function judgeDrill(drill: Drill, evidence: Evidence): Judged {
   const duplicates = rows === undefined ? [] : findDuplicates(rows);
   const unseen = rows === undefined ? [] : vanished(seen, rows, endNs, strayedPort);
   const gapMs = gapOf(seen.writes, t0Ns, endNs);
-  const ending = newPort === undefined ? 'nobody is open' : newPort === oldPort && !movedBetween(seen.writes, t0Ns, endNs, oldPort) ? 'no failover' : 'failover';
+  const ending =
+    newPort === undefined ? 'nobody is open' : newPort === oldPort && !movedBetween(seen.writes, t0Ns, endNs, oldPort) ? 'no failover' : 'failover';
   const limitMs = gapLimitMs(drill.gap, leaseMs);
   const wrong: string[] = [];
   if (overtaken.length > 0) wrong.push(`I1: ${overtaken.length} writes were acknowledged by a member that another had overtaken`);

@@ -34,7 +34,7 @@ export const DISKS: readonly Drill[] = [
   },
   {
     kind,
-    name: "the primary has no room for new WAL",
+    name: 'the primary has no room for new WAL',
     faults: [fill('primary'), needSegments('primary'), untilTakenOver],
     heal: [free('primary')],
     ending: 'failover',
@@ -89,7 +89,11 @@ export const DISKS: readonly Drill[] = [
 /** Until the table needs a block more than there is. */
 function sqlInsertMuch() {
   return custom('rows are written until the disk takes no more', async (rig, t0Ns) => {
-    const more = sql('primary', 'create table if not exists filler (text text)', 'insert into filler select repeat($$x$$, 1000) from generate_series(1, 20000)');
+    const more = sql(
+      'primary',
+      'create table if not exists filler (text text)',
+      'insert into filler select repeat($$x$$, 1000) from generate_series(1, 20000)',
+    );
     for (let turn = 0; turn < 10; turn += 1) {
       try {
         await more.run(rig, t0Ns);

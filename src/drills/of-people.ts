@@ -219,4 +219,3 @@ export const PEOPLE: readonly Drill[] = [
     last: true,
   },
 ];
-

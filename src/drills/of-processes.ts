@@ -273,7 +273,7 @@ export const PROCESSES: readonly Drill[] = [
   },
   {
     kind,
-    name: "the agent of a primary that needs no standby to acknowledge is killed and stays away",
+    name: 'the agent of a primary that needs no standby to acknowledge is killed and stays away',
     durability: 'async',
     faults: [kill('primary.agent'), untilTakenOver, wait(500)],
     heal: [start('primary')],

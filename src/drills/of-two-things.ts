@@ -27,7 +27,11 @@ const killWhoOpens = custom('kill the node of the member that opens', async (rig
 const startWhoOpened = custom('start it again', async (rig) => rig.start(rig.notes.get('opened') as string));
 
 /** More than sockets hold, so that it is surely not with them. */
-const writeMuch = sql('primary', 'create table if not exists filler (text text)', 'insert into filler select repeat(md5(i::text), 30) from generate_series(1, 40000) i');
+const writeMuch = sql(
+  'primary',
+  'create table if not exists filler (text text)',
+  'insert into filler select repeat(md5(i::text), 30) from generate_series(1, 40000) i',
+);
 
 const untilNobodyIsOpen = custom('wait until the old primary is closed', async (rig: Rig) => {
   await rig.until(
@@ -85,30 +89,19 @@ export const TWO_THINGS: readonly Drill[] = [
   {
     kind,
     name: 'a second crash inside minInterval',
-    before: [applyMinInterval(60_000)],
-    faults: [
+    before: [
       kill('primary.postmaster'),
-      untilTakenOver,
-      custom('wait until all follow', (rig) => rig.untilSteady(40_000)),
-      custom('the new primary crashes too', async (rig) => {
-        await rig.takeCast();
-        rig.notes.set('second', rig.cast.primary);
-        await rig.kill('primary.postmaster');
+      custom('wait until another one has taken over', async (rig) => {
+        const { primary } = rig.cast;
+        await rig.until('another member to be open', async () => ((await rig.openMembers()).some(({ name }) => name !== primary) ? [] : ['none is']));
       }),
-      hold(1),
+      applyMinInterval(60_000),
     ],
-    heal: [
-      custom('the new primary is still the one, or was given its role back', async (rig) => {
-        await rig.untilSteady(40_000);
-        const before = rig.notes.get('second');
-        await rig.takeCast();
-        if (rig.cast.primary !== before) throw new Error(`${rig.cast.primary} was promoted inside minInterval`);
-      }),
-      applyMinInterval(0),
-    ],
-    ending: 'failover',
+    faults: [kill('primary.postmaster'), hold(2)],
+    heal: [custom('wait until it has its role again', (rig) => rig.untilSteady(40_000)), applyMinInterval(0)],
+    ending: 'no failover',
     gap: 'fault',
-    must: 'the first crash: failover; the second: held back, with its reason; the crashed one is started again',
+    must: 'held back, with its reason; the crashed one is started again in its place',
     mustNot: 'a second promotion inside minInterval',
   },
   {

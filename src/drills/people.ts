@@ -183,4 +183,3 @@ export const secondWorker: Step = custom('a second worker beside the first', asy
 export const endSecondWorker: Step = custom('the second worker is ended', async (rig) => {
   await (rig.notes.get('worker') as Part | undefined)?.end(3_000);
 });
-

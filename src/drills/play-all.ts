@@ -26,7 +26,9 @@ export async function playAll(options: PlayOptions): Promise<number> {
   const startedAt = new Date().toISOString();
   const done = (result: DrillResult, count: number): void => {
     const gap = result.gapMs === undefined ? '' : `, gap ${result.gapMs} ms`;
-    say(`${result.passed ? 'pass' : 'FAIL'} ${count}/${options.drills.length} ${result.name}: ${result.happened}${gap} (${(result.tookMs / 1000).toFixed(1)} s)`);
+    say(
+      `${result.passed ? 'pass' : 'FAIL'} ${count}/${options.drills.length} ${result.name}: ${result.happened}${gap} (${(result.tookMs / 1000).toFixed(1)} s)`,
+    );
     for (const words of result.wrong) say(`     ${words}`);
   };
   try {

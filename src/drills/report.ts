@@ -34,7 +34,11 @@ export function describeReport({ results }: DrillReport): string {
     ]),
   );
   const failed = results.filter(({ passed }) => !passed);
-  const why = failed.flatMap(({ name, wrong, logs }) => [`${name}:`, ...wrong.map((words) => `  - ${words}`), ...(logs === undefined ? [] : [`  logs: ${logs}`])]);
+  const why = failed.flatMap(({ name, wrong, logs }) => [
+    `${name}:`,
+    ...wrong.map((words) => `  - ${words}`),
+    ...(logs === undefined ? [] : [`  logs: ${logs}`]),
+  ]);
   return [...lines(drawn.toString()), '', `${results.length - failed.length} passed, ${failed.length} failed`, ...why].join('\n');
 }
 

@@ -115,10 +115,12 @@ async function oneDrill(drill: Drill, stages: Stages, options: RunOptions): Prom
 
 /** What Temporal, a member or a tool of the system says no with: a drill that fails, and not this program. */
 const isRefusal = (error: unknown): error is Error =>
-  error instanceof Error && /^(ServiceError|WorkflowUpdateFailedError|WorkflowNotFoundError|QueryNotRegisteredError|QueryRejectedError|ExecaError|DatabaseError|error|Error)$/.test(error.name);
+  error instanceof Error &&
+  /^(ServiceError|WorkflowUpdateFailedError|WorkflowNotFoundError|QueryNotRegisteredError|QueryRejectedError|ExecaError|DatabaseError|error|Error)$/.test(
+    error.name,
+  );
 
-const expectedOf = ({ ending, gap, incidents }: Drill): string =>
-  `${ending}; gap: ${gap}${incidents === undefined ? '' : `; incidents: at most ${incidents}`}`;
+const expectedOf = ({ ending, gap, incidents }: Drill): string => `${ending}; gap: ${gap}${incidents === undefined ? '' : `; incidents: at most ${incidents}`}`;
 
 async function play(drill: Drill, rig: Rig) {
   const { witnesses, stage } = rig;
@@ -182,7 +184,8 @@ async function play(drill: Drill, rig: Rig) {
   wrong.push(...judged.wrong);
   if (drill.check !== undefined) wrong.push(...(await drill.check(rig, t0Ns)));
   const { incidents, words } = await incidentsSince(rig, t0WallMs, epochBefore);
-  if (drill.incidents !== undefined && incidents.length > drill.incidents) wrong.push(`${incidents.length} incidents, and at most ${drill.incidents} were to be`);
+  if (drill.incidents !== undefined && incidents.length > drill.incidents)
+    wrong.push(`${incidents.length} incidents, and at most ${drill.incidents} were to be`);
   const moved = last !== undefined && last.name !== primary.name ? ` ${primary.name} → ${last.name}` : '';
   return {
     happened: `${judged.ending}${moved}${words === '' ? '' : `; ${words}`}`,

@@ -36,9 +36,7 @@ export async function whatIsMissing(stage: Stage): Promise<string[]> {
   if (primary === undefined || open.length > 1)
     missing.push(primary === undefined ? 'no member is open for writes' : `${open.map(({ name }) => name).join(' and ')} are open`);
   if (missing.length > 0 || primary === undefined) return missing;
-  const place = await resolveService(stage.dns, RECORD, DNS_TIMEOUT_MS).catch((error: unknown) =>
-    error instanceof Error ? error.message : String(error),
-  );
+  const place = await resolveService(stage.dns, RECORD, DNS_TIMEOUT_MS).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
   if (typeof place === 'string') return [`the record does not resolve (${place})`];
   if (place.port !== primary.port) return [`the record points to port ${place.port}, and ${primary.name} listens on ${primary.port}`];
   const status = await statusOf(stage).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
