@@ -42,6 +42,7 @@ const ROUNDS = 12;
 const TRIES_EACH = 3;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
+const FREEZE = { agent: 'when-unfed', lease: 'when-quiet', person: 'now' } as const;
 
 /** One failover of one group, from the verdict to the report. Its id is `failover/<group>/<epoch>`; its result is the incident. */
 export async function failover(input: FailoverInput): Promise<Incident> {
@@ -133,7 +134,7 @@ async function hold(input: FailoverInput, trying: Trying, round: number, log: In
     spec,
     epoch: trying.epoch,
     round: String(round),
-    freeze: input.fencedBy === 'lease' ? 'when-quiet' : 'now',
+    freeze: FREEZE[input.fencedBy],
     names,
     ruleOf: (name) => ruleFor(input, name, input.electable),
   });

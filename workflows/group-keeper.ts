@@ -1,13 +1,13 @@
 import { condition, log, ParentClosePolicy, startChild, workflowInfo } from '@temporalio/workflow';
 import type { Answer } from '../src/decide/election.ts';
-import { weakest } from '../src/decide/durability.ts';
+import { mayConfirm, ruleAfterPromotion, weakest } from '../src/decide/durability.ts';
 import type { Founding } from '../src/decide/founding.ts';
 import { DAY_MS, decideHold, type Hold } from '../src/decide/hold.ts';
 import { decideLoss, type RoleEnd } from '../src/decide/loss.ts';
 import { planSpecChange } from '../src/decide/spec-change.ts';
 import type { FailoverAsk, SwitchoverAsk } from '../src/decide/operator.ts';
 import type { MemberNews } from '../src/model/act.ts';
-import { NO_RULE } from '../src/model/group.ts';
+import { NO_RULE, type CommitRule } from '../src/model/group.ts';
 import type { Actor, Incident, IncidentOutcome } from '../src/model/incident.ts';
 import type { ChangeWord } from '../src/model/operator.ts';
 import { failoverWorkflowId, switchoverWorkflowId } from '../src/model/name.ts';
@@ -306,9 +306,23 @@ export class GroupKeeper {
       turn,
       leaseMs: spec.leaseMs,
       upstream: { member: upstream.name, host: upstream.host, port: upstream.port },
+      rule: this.#ruleToOpenWith(name, upstreamName),
       others: this.#others(name),
       ...this.#system,
       stopWithinMs: spec.policy.stopWithinMs,
+    });
+  }
+
+  /** What an incident would open this member with, if everybody but the primary of today answered it. */
+  #ruleToOpenWith(elected: string, primary: string): CommitRule {
+    const { spec, excluded } = this.state;
+    const members = spec.members.map(({ name }) => name);
+    const following = members.filter((name) => name !== elected && name !== primary);
+    return ruleAfterPromotion({
+      durability: spec.durability,
+      elected,
+      reachable: mayConfirm({ members: spec.members, following, excluded: Object.keys(excluded) }),
+      members,
     });
   }
 

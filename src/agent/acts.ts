@@ -10,15 +10,20 @@ import type { Hands } from './hands.ts';
 import { pause, type Member } from './member.ts';
 
 const LOOK_PAUSE_MS = 15;
+/** A receiver that outlives its primary for longer than this is detached. */
+const BREAK_LIMIT_MS = 100;
 const ARRIVAL_LIMIT_MS = 2000;
 const CHECKPOINT_AFTER_MS = 300;
 
 /** Reports this member, its place frozen first where that was asked and is right (protocol 2b, 3.2, 3.5). */
 export async function inspect({ member, idle }: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
   if (ask.freeze !== 'no' && idle && !member.running) await startFrozen(member, ask, signal);
+  if (ask.freeze === 'when-unfed' && member.running && !member.detached && (await isUnfed(member, ask, signal))) {
+    return { ...(await member.report(signal)), detached: true };
+  }
   if (ask.freeze !== 'no' && member.running && !member.detached) {
     const live = await member.connect(signal);
-    const quiet = ask.freeze === 'now' || (await waitUntilQuiet(member, ask.quarantineMs / 2, signal));
+    const quiet = ask.freeze !== 'when-quiet' || (await waitUntilQuiet(member, ask.quarantineMs / 2, signal));
     if (quiet && (await live.pulse()).inRecovery) {
       await member.exclusively(() => member.detach(live, { rule: ask.rule ?? NO_RULE, leaseMs: ask.quarantineMs }));
     }
@@ -40,6 +45,22 @@ async function startFrozen(member: Member, ask: InspectAsk, signal: AbortSignal)
     if (!(error instanceof UnderstudyError)) throw error;
     member.log.warn({ err: error }, 'a standby without a role could not be started to answer an incident');
   }
+}
+
+/**
+ * Whether nothing more can arrive and nothing would have to be reloaded for a promotion. The connections of a primary that has stopped break at once where
+ * its host still lives.
+ */
+async function isUnfed(member: Member, ask: InspectAsk, signal: AbortSignal): Promise<boolean> {
+  if (!member.isReadyWith({ rule: ask.rule ?? NO_RULE, leaseMs: ask.quarantineMs }, true)) return false;
+  const live = await member.connect(signal);
+  for (const untilMs = performance.now() + BREAK_LIMIT_MS; performance.now() < untilMs && !signal.aborted;) {
+    const { inRecovery, receiver } = await live.pulse();
+    if (!inRecovery) return false;
+    if (receiver.state !== 'streaming') return true;
+    await pause(LOOK_PAUSE_MS);
+  }
+  return false;
 }
 
 /** False as soon as something is received again: the primary lives, whatever became of its agent. */

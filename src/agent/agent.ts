@@ -17,6 +17,7 @@ import { isTransient, TaskQueue, type Task } from './task.ts';
 /** Two polls open: a new role is in hand while the last one is still being let go. */
 const POLLS = 2;
 const ACT_LIMIT_MS = 10 * 60_000;
+const SUPERSEDED_IS_NEWS_MS = 1000;
 
 /** The agent of one member: polls its queue, holds its role, acts when asked. It never decides a role. */
 export class Agent {
@@ -124,8 +125,10 @@ export class Agent {
       if (this.#holder === holder) this.#holder = undefined;
     };
     void holder.ended.then(
-      (end) => {
+      async (end) => {
         over({ end });
+        // Whoever gave the newer order waits for what it does, not for this.
+        if (isSuperseded(end)) await pause(SUPERSEDED_IS_NEWS_MS, this.#stop.signal);
         return this.#queue.complete(task.token, end);
       },
       (error: unknown) => {
@@ -202,6 +205,10 @@ export class Agent {
       this.#watchGuard();
     });
   }
+}
+
+function isSuperseded(end: unknown): boolean {
+  return typeof end === 'object' && end !== null && 'end' in end && end.end === 'superseded';
 }
 
 type Role = { readonly kind: 'primary'; readonly order: PrimaryRole } | { readonly kind: 'standby'; readonly order: StandbyRole };

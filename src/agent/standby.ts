@@ -14,6 +14,7 @@ const LOOKS_PER_LEASE = 8;
 const DIVERGENCE_CHECK_MS = 5_000;
 const RESTART_PAUSE_MS = 500;
 const RESTARTS = 3;
+const BROKEN_IS_NEWS_MS = 1000;
 
 /** Holds a standby's role: makes the member follow by whatever it takes, keeps it so, and tells what changes. */
 export class StandbyHolder implements RoleHolder {
@@ -32,6 +33,7 @@ export class StandbyHolder implements RoleHolder {
   #finish: (end: StandbyEnd | undefined) => void = () => {};
   #finishing = false;
   #restarts = 0;
+  #brokenSinceMs: number | undefined;
 
   constructor(member: Member, order: StandbyRole, context: RoleContext) {
     this.#member = member;
@@ -117,7 +119,7 @@ export class StandbyHolder implements RoleHolder {
   }
 
   #settings(): Settings {
-    return { upstream: this.#order.upstream, rule: NO_RULE, leaseMs: this.#order.leaseMs };
+    return { upstream: this.#order.upstream, rule: this.#order.rule ?? NO_RULE, leaseMs: this.#order.leaseMs };
   }
 
   async #look(live: LiveDatabase): Promise<'streaming' | 'alone' | 'strayed' | 'lost'> {
@@ -131,9 +133,17 @@ export class StandbyHolder implements RoleHolder {
     }
     this.#member.feed.see(this.#pulse.receiver, bootTimeMs() + BOOT_RESOLUTION_MS, this.#pulse.flushedLsn);
     if (!this.#pulse.inRecovery) return 'strayed';
-    const streaming = this.#pulse.receiver.state === 'streaming';
-    this.#enter(streaming ? 'following' : 'starting', streaming ? '' : `not receiving from ${this.#order.upstream.member}`);
-    return streaming ? 'streaming' : 'alone';
+    if (this.#pulse.receiver.state === 'streaming') {
+      this.#brokenSinceMs = undefined;
+      this.#enter('following', '');
+      return 'streaming';
+    }
+    const words = `not receiving from ${this.#order.upstream.member}`;
+    this.#brokenSinceMs ??= bootTimeMs();
+    // What breaks every standby's connection at once is mostly the end of the primary, and an incident that asks each of them is under way.
+    if (this.#phase !== 'following' || bootTimeMs() - this.#brokenSinceMs > BROKEN_IS_NEWS_MS) this.#enter('starting', words);
+    else this.#words = words;
+    return 'alone';
   }
 
   /** The control connection or the database is gone: connects again, or starts it again, a bounded number of times. */

@@ -77,8 +77,11 @@ export interface LiveDatabase {
   pulse(): Promise<Pulse>;
   /** One small local write, waiting for no standby: whether this database can still write. Never fooled by taken connections or a checkpoint. */
   probeWrite(limitMs: number): Promise<WriteProbe>;
-  /** Writes the settings and has them in force on return (read back). */
-  settle(settings: Settings): Promise<void>;
+  /**
+   * Writes the settings and has them in force on return (read back). False where only the rule is not known to hold yet, which is no trouble on a
+   * standby, where it binds nothing.
+   */
+  settle(settings: Settings): Promise<boolean>;
   /** Stops receiving and returns once the receiver is gone: the place is frozen. */
   detach(settings: Settings): Promise<void>;
   /** Leaves recovery; returns once it writes on a new timeline. `already` where it had. */

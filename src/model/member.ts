@@ -78,7 +78,7 @@ export interface MemberReport {
   readonly trouble?: string;
   /** Milliseconds, on the member's own clock, since anything was received from the primary; left out where it never was. */
   readonly fedAgoMs?: number;
-  /** Whether its receiver has been detached, which freezes its place (protocol 3.2). */
+  /** Whether its place is frozen: its receiver has been detached (protocol 3.2), or is gone and was asked about where the primary itself says that it has stopped. */
   readonly detached: boolean;
   readonly fence: FenceKind;
   /** Milliseconds left of the lease that this member's guard holds; left out where it holds none. */

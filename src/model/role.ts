@@ -31,6 +31,11 @@ export interface StandbyRole {
   readonly turn: number;
   readonly leaseMs: number;
   readonly upstream: Upstream;
+  /**
+   * What would be in force if this member were opened next, with everybody but its upstream following: put there long before, so that a promotion need
+   * not wait for a reload. It binds nothing while the member follows.
+   */
+  readonly rule?: CommitRule;
   readonly systemId?: string;
   readonly others: readonly string[];
   readonly stopWithinMs: number;

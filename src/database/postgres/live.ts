@@ -68,7 +68,7 @@ export class PostgresLive implements LiveDatabase {
     return this.#prober.probe(limitMs);
   }
 
-  settle(settings: Settings): Promise<void> {
+  settle(settings: Settings): Promise<boolean> {
     return settleIn(this.#session, this.#conf, settings, this.#place.member.name, this.#memory);
   }
 
