@@ -7,7 +7,7 @@ import type { Lsn } from '../src/model/lsn.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
 import { ApprovalDesk } from './approval.ts';
 import { askAll } from './ask.ts';
-import { showIncident } from './attributes.ts';
+import { showIncident, type Attributes } from './attributes.ts';
 import { IncidentLog } from './incident-log.ts';
 import * as messages from './messages.ts';
 import { openOn } from './open.ts';
@@ -33,7 +33,7 @@ export interface FailoverInput {
   readonly target?: string;
   readonly acceptLoss?: { readonly by: string; readonly reason: string };
   /** Whether the search attributes are registered, so that they can be set. */
-  readonly attributes: boolean;
+  readonly attributes: Attributes;
 }
 
 /** An election that nobody won is held again so many times before the incident ends and the group waits for news. */

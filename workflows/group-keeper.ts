@@ -8,11 +8,11 @@ import { planSpecChange } from '../src/decide/spec-change.ts';
 import type { FailoverAsk, SwitchoverAsk } from '../src/decide/operator.ts';
 import type { MemberNews } from '../src/model/act.ts';
 import { NO_RULE, type CommitRule } from '../src/model/group.ts';
-import type { Actor, Incident, IncidentOutcome } from '../src/model/incident.ts';
+import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
 import type { ChangeWord } from '../src/model/operator.ts';
 import { failoverWorkflowId, switchoverWorkflowId } from '../src/model/name.ts';
 import type { GroupStatus } from '../src/model/status.ts';
-import { showGroup } from './attributes.ts';
+import { attributesAtStart, showGroup, type ShownGroup } from './attributes.ts';
 import { failover } from './failover.ts';
 import {
   decidingIncident,
@@ -52,6 +52,7 @@ export class GroupKeeper {
   readonly #standbyFailures = new Map<string, number>();
   readonly #standbyDue = new Map<string, number>();
   #shown = '';
+  #shownAttributes: ShownGroup | undefined;
   #publishing = false;
   /** Whom the open incident is opening: should its workflow end without a report, that member may have taken writes. */
   #elected: ElectedWord | undefined;
@@ -481,7 +482,7 @@ export class GroupKeeper {
       ...(ask?.to === undefined ? {} : { target: ask.to }),
       ...(ask?.acceptLoss === true ? { acceptLoss: { by: ask.by, reason: ask.reason } } : {}),
     };
-    void this.#follow(id, startChild(failover, { ...this.#childOptions(id, `failover of ${state.spec.name}: ${loss.cause.words}`), args: [input] }));
+    void this.#follow(id, startChild(failover, { ...this.#childOptions(id, 'failover', epoch, loss.cause), args: [input] }));
   }
 
   #holdNow(): Hold {
@@ -508,7 +509,7 @@ export class GroupKeeper {
       ...this.#incidentInput(epoch, { cause, fencedBy: 'agent' }, { kind: 'person', name: ask.by, reason: ask.reason }),
       ...(ask.to === undefined ? {} : { to: ask.to }),
     };
-    void this.#follow(id, startChild(switchover, { ...this.#childOptions(id, `switchover of ${state.spec.name}: ${ask.reason}`), args: [input] }));
+    void this.#follow(id, startChild(switchover, { ...this.#childOptions(id, 'switchover', epoch, cause), args: [input] }));
     return id;
   }
 
@@ -595,15 +596,17 @@ export class GroupKeeper {
       },
       electable: state.electable,
       excluded: Object.keys(state.excluded),
-      attributes: state.attributes,
+      attributes: state.attributes ? ('given' as const) : false,
     };
   }
 
-  #childOptions(workflowId: string, staticSummary: string) {
+  #childOptions(workflowId: string, kind: Incident['kind'], epoch: number, cause: Cause) {
+    const { spec, attributes } = this.state;
     // A dead or hung worker must not cost ten seconds in the middle of a failover (protocol 9). The incident outlives a group that is terminated.
     return {
       workflowId,
-      staticSummary: staticSummary.slice(0, 200),
+      staticSummary: `${kind} of ${spec.name}: ${cause.words}`.slice(0, 200),
+      ...(attributes ? { typedSearchAttributes: attributesAtStart({ group: spec.name, kind, epoch }, cause.kind) } : {}),
       workflowTaskTimeout: '2s',
       parentClosePolicy: ParentClosePolicy.ABANDON,
       taskQueue: workflowInfo().taskQueue,
@@ -809,7 +812,7 @@ export class GroupKeeper {
     const text = JSON.stringify(status);
     if (text === this.#shown) return;
     this.#shown = text;
-    showGroup(status, this.state.attributes);
+    this.#shownAttributes = showGroup(status, this.state.attributes, this.#shownAttributes);
   }
 }
 

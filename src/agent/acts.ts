@@ -18,9 +18,8 @@ const CHECKPOINT_AFTER_MS = 300;
 /** Reports this member, its place frozen first where that was asked and is right (protocol 2b, 3.2, 3.5). */
 export async function inspect({ member, idle }: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
   if (ask.freeze !== 'no' && idle && !member.running) await startFrozen(member, ask, signal);
-  if (ask.freeze === 'when-unfed' && member.running && !member.detached && (await isUnfed(member, ask, signal))) {
-    return { ...(await member.report(signal)), detached: true };
-  }
+  const still = ask.freeze === 'when-unfed' ? await reportUnfed(member, ask, signal) : undefined;
+  if (still !== undefined) return still;
   if (ask.freeze !== 'no' && member.running && !member.detached) {
     const live = await member.connect(signal);
     const quiet = ask.freeze !== 'when-quiet' || (await waitUntilQuiet(member, ask.quarantineMs / 2, signal));
@@ -48,19 +47,19 @@ async function startFrozen(member: Member, ask: InspectAsk, signal: AbortSignal)
 }
 
 /**
- * Whether nothing more can arrive and nothing would have to be reloaded for a promotion. The connections of a primary that has stopped break at once where
- * its host still lives.
+ * Reports a member to which nothing more can arrive, and of which nothing would have to be reloaded for a promotion; undefined where that is not so. The
+ * connections of a primary that has stopped break at once where its host still lives, and one that tries to connect to it again receives nothing.
  */
-async function isUnfed(member: Member, ask: InspectAsk, signal: AbortSignal): Promise<boolean> {
-  if (!member.isReadyWith({ rule: ask.rule ?? NO_RULE, leaseMs: ask.quarantineMs }, true)) return false;
-  const live = await member.connect(signal);
+async function reportUnfed(member: Member, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport | undefined> {
+  if (!member.running || member.detached || !member.isReadyWith({ rule: ask.rule ?? NO_RULE, leaseMs: ask.quarantineMs }, true)) return undefined;
   for (const untilMs = performance.now() + BREAK_LIMIT_MS; performance.now() < untilMs && !signal.aborted;) {
-    const { inRecovery, receiver } = await live.pulse();
-    if (!inRecovery) return false;
-    if (receiver.state !== 'streaming') return true;
+    const report = await member.report(signal);
+    const { live } = report;
+    if (live?.inRecovery !== true) return undefined;
+    if (live.receiver.state !== 'streaming') return { ...report, detached: true, live: { ...live, receiver: { state: 'none' } } };
     await pause(LOOK_PAUSE_MS);
   }
-  return false;
+  return undefined;
 }
 
 /** False as soon as something is received again: the primary lives, whatever became of its agent. */

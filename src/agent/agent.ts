@@ -2,6 +2,7 @@ import type { Client, Connection } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { CheckpointAsk, InspectAsk, GovernAsk, MemberAsk, MemberNews, PromoteAsk, StepDownAsk } from '../model/act.ts';
 import { UnderstudyError } from '../model/error.ts';
+import type { MemberReport } from '../model/member.ts';
 import { memberQueue } from '../model/name.ts';
 import type { PrimaryRole, RolePhase, StandbyRole } from '../model/role.ts';
 import { checkpoint, firstWrite, govern, inspect, promote, stepDown } from './acts.ts';
@@ -13,6 +14,7 @@ import { NewsDesk } from './news.ts';
 import { PrimaryHolder } from './primary.ts';
 import { StandbyHolder } from './standby.ts';
 import { isTransient, TaskQueue, type Task } from './task.ts';
+import { bootTimeMs } from '../runtime/clock.ts';
 
 /** Two polls open: a new role is in hand while the last one is still being let go. */
 const POLLS = 2;
@@ -143,7 +145,7 @@ export class Agent {
     const hands = this.#hands(task);
     switch (task.type) {
       case 'inspect':
-        return inspect(hands, task.input as InspectAsk, signal);
+        return this.#inspect(hands, task.input as InspectAsk, signal);
       case 'promote':
         return promote(hands, task.input as PromoteAsk, signal);
       case 'stepDown':
@@ -157,6 +159,12 @@ export class Agent {
       default:
         throw new UnderstudyError('BadInput', `this agent knows no act ${JSON.stringify(task.type)}: is it older than the workflow that asks?`);
     }
+  }
+
+  async #inspect(hands: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
+    const report = await inspect(hands, ask, signal);
+    const away = this.#queue.reach.lastAway(bootTimeMs());
+    return away === undefined ? report : { ...report, away };
   }
 
   #hands(task: Task): Hands {
@@ -180,7 +188,7 @@ export class Agent {
       guard,
       { token: task.token, epoch, leaseMs, marginMs: this.#member.marginMs(leaseMs) },
       () => ({ epoch, role: 'primary', phase, fence: guard.status.fence }),
-      () => {},
+      { heard: () => {} },
     );
     keeper.start();
     return keeper;

@@ -7,6 +7,7 @@ import type { FenceCause, Heartbeat, PrimaryEnd, PrimaryRole, RolePhase } from '
 import type { RoleContext, RoleHolder } from './holder.ts';
 import { LeaseKeeper } from './lease.ts';
 import { pause, type Member } from './member.ts';
+import { SecondLease } from './second-lease.ts';
 import type { Beat } from './task.ts';
 import { WriteWatch } from './write-watch.ts';
 
@@ -25,6 +26,7 @@ export class PrimaryHolder implements RoleHolder {
   readonly #order: PrimaryRole;
   readonly #context: RoleContext;
   readonly #keeper: LeaseKeeper;
+  readonly #second: SecondLease;
   readonly #stop = new AbortController();
   #phase: RolePhase = 'starting';
   #pulse: Pulse | undefined;
@@ -34,7 +36,6 @@ export class PrimaryHolder implements RoleHolder {
   #finish: (end: PrimaryEnd | undefined) => void = () => {};
   #fail: (error: UnderstudyError) => void = () => {};
   #finishing = false;
-  #gone = false;
   #running: Promise<void>;
   #asked: string | undefined;
 
@@ -49,13 +50,12 @@ export class PrimaryHolder implements RoleHolder {
       this.#finish = resolve;
       this.#fail = reject;
     });
-    this.#keeper = new LeaseKeeper(
-      context.queue,
-      member.guard,
-      { token: context.task.token, epoch: order.epoch, leaseMs: order.leaseMs, marginMs: member.marginMs(order.leaseMs) },
-      () => this.#details(),
-      (beat) => this.#hear(beat),
-    );
+    const terms = { epoch: order.epoch, leaseMs: order.leaseMs, marginMs: member.marginMs(order.leaseMs) };
+    this.#second = new SecondLease(member, { ...terms, electable: () => member.state.state.electable ?? order.electable });
+    this.#keeper = new LeaseKeeper(context.queue, member.guard, { token: context.task.token, ...terms }, () => this.#details(), {
+      heard: (beat) => this.#hear(beat),
+      doubt: () => void this.#askStandbys(),
+    });
     this.#running = this.#run();
   }
 
@@ -95,7 +95,7 @@ export class PrimaryHolder implements RoleHolder {
       const first = await this.#keeper.first;
       if (this.#finishing) return;
       if (!first.armed) {
-        if (!this.#gone) await this.#fence('lease', `no renewal of epoch ${this.epoch} was acknowledged: ${first.why}`);
+        await this.#fence('lease', `no renewal of epoch ${this.epoch} was acknowledged: ${first.why}`);
         return;
       }
       this.#tell();
@@ -231,13 +231,31 @@ export class PrimaryHolder implements RoleHolder {
       case 'cancel-requested':
         void this.#fence('asked', 'the workflow took the role away');
         return;
-      case 'gone':
-        // The deadline stands; the same epoch's role may arrive anew (protocol 1.6).
-        this.#gone = true;
-        return;
       case 'ok':
       case 'reset':
+        this.#second.relieve();
+        return;
+      // The deadline stands, unless the standbys move it; the same epoch's role may arrive anew (protocol 1.6).
+      case 'gone':
       case 'unanswered':
+    }
+  }
+
+  /** Temporal does not answer, or has forgotten the role: whoever could be promoted is asked whether it still follows (protocol 3). */
+  async #askStandbys(): Promise<void> {
+    if (this.#finishing) return;
+    // A restarted agent finds its database running, and has no connection yet.
+    if (this.#member.live === undefined && this.#member.running) await this.#reconnectToAsk();
+    if (!this.#finishing && (await this.#second.renew())) this.#keeper.vouched();
+  }
+
+  async #reconnectToAsk(): Promise<void> {
+    try {
+      await this.#member.connect(AbortSignal.any([this.#stop.signal, AbortSignal.timeout(this.#order.leaseMs)]));
+    } catch (error) {
+      // Then nobody is asked in this round, and the deadline stands.
+      if (!(error instanceof UnderstudyError)) throw error;
+      this.#member.log.warn({ err: error }, 'the standbys cannot be asked: the database does not answer');
     }
   }
 

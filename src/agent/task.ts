@@ -2,7 +2,9 @@ import type { Connection } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, defaultFailureConverter, defaultPayloadConverter } from '@temporalio/common';
 import { decodeArrayFromPayloads, encodeErrorToFailure, encodeToPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { UnderstudyError } from '../model/error.ts';
+import { bootTimeMs } from '../runtime/clock.ts';
 import { failureOf } from '../runtime/failure.ts';
+import { Reach } from './reach.ts';
 
 /** The activity task in hand: everything that an act needs to know of the one who asked. */
 export interface Task {
@@ -34,6 +36,7 @@ export class TaskQueue {
   readonly #namespace: string;
   readonly #queue: string;
   readonly #identity: string;
+  readonly reach = new Reach(bootTimeMs());
 
   constructor(connection: Connection, namespace: string, queue: string, identity: string) {
     this.#connection = connection;
@@ -58,7 +61,12 @@ export class TaskQueue {
           }),
         ),
       )
-      .finally(() => signal.removeEventListener('abort', stop));
+      .finally(() => signal.removeEventListener('abort', stop))
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.#failed(error);
+        throw error;
+      });
+    this.reach.answered(bootTimeMs());
     if (answer.taskToken.length === 0) return undefined;
     const [input] = await decodeArrayFromPayloads(DATA_CONVERTER, answer.input?.payloads);
     const timeout = answer.heartbeatTimeout;
@@ -85,12 +93,20 @@ export class TaskQueue {
           details: { payloads: payloads ?? [] },
         }),
       );
+      this.reach.answered(bootTimeMs());
       if (answer.activityPaused) return 'paused';
       if (answer.cancelRequested) return 'cancel-requested';
       return answer.activityReset ? 'reset' : 'ok';
     } catch (error) {
+      this.#failed(error);
       return codeOf(error) === NOT_FOUND ? 'gone' : 'unanswered';
     }
+  }
+
+  /** "Not found" is an answer, too. */
+  #failed(error: unknown): void {
+    if (isTransient(error)) this.reach.failed();
+    else this.reach.answered(bootTimeMs());
   }
 
   /** @returns false where the server does not know the token any more: nobody waits for this answer */

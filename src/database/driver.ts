@@ -82,6 +82,8 @@ export interface LiveDatabase {
    * standby, where it binds nothing.
    */
   settle(settings: Settings): Promise<boolean>;
+  /** Writes a mark into the log, flushed here, waiting for no standby. Returns its end: whoever has flushed that far has received it (protocol 3.3). */
+  mark(): Promise<Lsn>;
   /** Stops receiving and returns once the receiver is gone: the place is frozen. */
   detach(settings: Settings): Promise<void>;
   /** Leaves recovery; returns once it writes on a new timeline. `already` where it had. */

@@ -48,6 +48,8 @@ export interface Follower {
   readonly replayedLsn: Lsn;
   /** Whether a commit waits for it now. */
   readonly confirms: boolean;
+  /** Whether it streams by the member's own slot: any client can call itself by a member's name, but only one holds its slot. */
+  readonly holdsSlot: boolean;
 }
 
 export interface Slot {
@@ -65,6 +67,12 @@ export interface Upstream {
 
 /** How the kernel, or only a process, ends a primary whose lease has run out (protocol 1.4). */
 export type FenceKind = 'kernel' | 'process';
+
+/** A time in which Temporal did not answer an agent, on the agent's own clock. */
+export interface Away {
+  readonly lastedMs: number;
+  readonly endedAgoMs: number;
+}
 
 /** The agent's answer to an incident's question. A member that gives none in time is silent, which is a fact about the path to it (I3). */
 export interface MemberReport {
@@ -85,4 +93,6 @@ export interface MemberReport {
   readonly leaseLeftMs?: number;
   /** The Temporal namespace and cluster that this agent belongs to. */
   readonly cluster: string;
+  /** The last time in which Temporal did not answer this agent; left out where there was none since it began. */
+  readonly away?: Away;
 }

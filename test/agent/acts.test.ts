@@ -19,7 +19,16 @@ const ask = { group: 'orders', member: 'pg-b', epoch: 8 } as const;
 
 /** One member with everything faked but its memory. What was done stands in `deeds`, in order. */
 async function hands(
-  more: { pulse?: Partial<Pulse>; running?: boolean; fedAgoMs?: () => number; armed?: boolean; promote?: () => Promise<never>; detached?: boolean } = {},
+  more: {
+    pulse?: Partial<Pulse>;
+    running?: boolean;
+    fedAgoMs?: () => number;
+    armed?: boolean;
+    promote?: () => Promise<never>;
+    detached?: boolean;
+    ready?: boolean;
+    receivers?: string[];
+  } = {},
 ) {
   const dir = await mkdtemp(path.join(tmpdir(), 'understudy-acts-'));
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
@@ -63,9 +72,13 @@ async function hands(
     fedAgoMs: more.fedAgoMs ?? (() => 60_000),
     detach: (_live: LiveDatabase, settings: Partial<Settings>) => note('detach', settings),
     settle: (_live: LiveDatabase, settings: Partial<Settings>) => note('settle', settings),
-    isReadyWith: () => false,
+    isReadyWith: () => more.ready ?? false,
     stop: (mode: string) => note(`stop ${mode}`, {}),
-    report: () => Promise.resolve({ member: 'pg-b' } as MemberReport),
+    report: () =>
+      Promise.resolve({
+        member: 'pg-b',
+        ...(more.receivers === undefined ? {} : { live: { inRecovery: true, receiver: { state: more.receivers.shift() } } }),
+      } as MemberReport),
     driver: {
       footprint: () =>
         Promise.resolve({ state: 'data', systemId: '42', version: '15', timeline: 1, checkpointLsn: '0/5000028', cleanShutdown: true, standby: false }),
@@ -134,6 +147,20 @@ describe('inspect', () => {
     await inspect(all, inspection('when-quiet'), signal);
     expect(performance.now() - begunMs).toBeGreaterThanOrEqual(LEASE_MS / 2);
     expect(deeds).toEqual(['detach no rule']);
+  });
+
+  it('leaves a member as it is that receives nothing more from a primary that has stopped, and is ready to be opened', async () => {
+    const { hands: all, deeds } = await hands({ ready: true, receivers: ['streaming', 'starting'] });
+    expect(await inspect(all, inspection('when-unfed'), signal)).toMatchObject({ detached: true, live: { receiver: { state: 'none' } } });
+    expect(deeds).toEqual([]);
+  });
+
+  it('detaches a receiver that outlives its primary, and one whose member would have to be reloaded anyway', async () => {
+    for (const more of [{ ready: true, receivers: Array.from({ length: 100 }, () => 'streaming') }, { ready: false }]) {
+      const { hands: all, deeds } = await hands(more);
+      await inspect(all, inspection('when-unfed'), signal);
+      expect(deeds).toEqual(['detach no rule']);
+    }
   });
 
   it('freezes no primary', async () => {
@@ -236,7 +263,7 @@ describe('govern', () => {
     limitMs: 150,
     ...more,
   });
-  const follower = (name: string, flushedLsn: string) => ({ name, state: 'streaming', flushedLsn, replayedLsn: flushedLsn, confirms: true });
+  const follower = (name: string, flushedLsn: string) => ({ name, state: 'streaming', flushedLsn, replayedLsn: flushedLsn, confirms: true, holdsSlot: true });
 
   it('I2: confirms only what is flushed on as many of the names as the rule says', async () => {
     const behind = await hands({ pulse: { inRecovery: false, followers: [follower('pg-a', '0/4FFFFFF'), follower('pg-z', '0/5000000')] } });

@@ -265,7 +265,7 @@ export class FakeMember {
   #inspect({ freeze }: InspectAsk): MemberReport {
     const { database } = this;
     const fed = this.#world.fedBy(this.name) !== undefined;
-    if (database.running && database.standby && (freeze === 'now' || (freeze === 'when-quiet' && !fed))) database.detached = true;
+    if (database.running && database.standby && (freeze === 'now' || freeze === 'when-unfed' || (freeze === 'when-quiet' && !fed))) database.detached = true;
     return this.report();
   }
 

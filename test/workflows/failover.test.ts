@@ -30,7 +30,7 @@ describe('a failover', () => {
     expect(ids).toContain('standby/pg-a/2');
     // The others are pointed at the winner once, while it is being promoted.
     expect(ids.filter((id) => id === 'standby/pg-c/2')).toHaveLength(1);
-    expect(w.journal.find(({ id }) => id === 'inspect/pg-b/2/1')?.ask).toMatchObject({ freeze: 'now' });
+    expect(w.journal.find(({ id }) => id === 'inspect/pg-b/2/1')?.ask).toMatchObject({ freeze: 'when-unfed' });
     expect(w.journal.find(({ id }) => id === 'promote/pg-b/2')?.ask).toMatchObject({
       proof: 'agent',
       rule: { names: ['pg-c'], count: 1 },

@@ -64,6 +64,11 @@ export class PostgresLive implements LiveDatabase {
     return takePulse(this.#session);
   }
 
+  /** In a transaction of its own, since only the end of one flushes the log in every version; this session waits for no standby. */
+  async mark(): Promise<Lsn> {
+    return (await this.#session.one<{ lsn: string }>("select pg_logical_emit_message(true, 'understudy', 'who follows?')::text as lsn")).lsn;
+  }
+
   probeWrite(limitMs: number): Promise<WriteProbe> {
     return this.#prober.probe(limitMs);
   }

@@ -1,5 +1,6 @@
 import type { Follower, LiveState, ReceiverState, Slot } from '../../model/member.ts';
 import type { Pulse } from '../driver.ts';
+import { SLOT_PREFIX } from './place.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -20,7 +21,7 @@ case when not in_recovery then ('x' || substr(pg_walfile_name(pg_current_wal_lsn
      else coalesce(
        (select received_tli from receiver),
        (select max(('x' || substr(name, 1, 8))::bit(32)::int) from pg_ls_waldir(),
-               (select setting::bigint as bytes from pg_settings where name = 'wal_segment_size') as segment
+               (select pg_size_bytes(current_setting('wal_segment_size')) as bytes) as segment
          where name ~ '^[0-9A-F]{24}$' and ('x' || substr(name, 9, 8))::bit(32)::bigint * (4294967296 / bytes) + ('x' || substr(name, 17, 8))::bit(32)::bigint = div(greatest(flushed - '0/0'::pg_lsn - 1, 0), bytes)),
        (select greatest(min_recovery_end_timeline, (select timeline_id from pg_control_checkpoint())) from pg_control_recovery())) end`;
 
@@ -30,7 +31,9 @@ const RECEIVER = `
 
 const FOLLOWERS = `
 (select coalesce(json_agg(json_build_object('name', application_name, 'state', coalesce(state, ''), 'flushedLsn', coalesce(flush_lsn, '0/0'), 'replayedLsn', coalesce(replay_lsn, '0/0'),
-        'confirms', coalesce(sync_state in ('sync', 'quorum'), false)) order by application_name), '[]'::json) from pg_stat_replication)`;
+        'confirms', coalesce(sync_state in ('sync', 'quorum'), false),
+        'holdsSlot', exists (select from pg_replication_slots where active_pid = pid and slot_name = '${SLOT_PREFIX}' || replace(application_name, '-', '_')))
+        order by application_name), '[]'::json) from pg_stat_replication)`;
 
 const PULSE = `with ${HERE} select in_recovery, flushed, replayed, ${TIMELINE} as timeline, ${RECEIVER} as receiver, ${FOLLOWERS} as followers from here`;
 

@@ -1,0 +1,11 @@
+import { patched } from '@temporalio/workflow';
+
+/**
+ * Every change of the order of commands that a history may have been recorded without. Each asks once in a run, where the change first matters; it may go when no
+ * run that began before its date is left (a group's run ends after some thousand events, an incident's with the incident).
+ */
+
+/** 2026-11-25: a group's search attributes are written only where one of them has changed, since each writing costs the server as much as a workflow task. */
+export function attributesByChange(): boolean {
+  return patched('attributes-by-change');
+}
