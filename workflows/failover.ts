@@ -2,6 +2,7 @@ import { allHandlersFinished, CancellationScope, CancelledFailure, condition, is
 import { mayConfirm, ruleAfterPromotion } from '../src/decide/durability.ts';
 import { elect, recordElection, type Answer, type Election, type ElectionInput } from '../src/decide/election.ts';
 import { restartInstead } from '../src/decide/loss.ts';
+import { orchestratorWasAway } from '../src/decide/outage.ts';
 import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import type { Lsn } from '../src/model/lsn.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
@@ -75,13 +76,19 @@ async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: Ap
     // Look.
     const { election, asked } = await hold(input, trying, round, log);
     const old = asked.answers.find(({ member }) => member === input.before.primary);
+    const outage = input.fencedBy === 'lease' ? orchestratorWasAway(asked.answers, spec.leaseMs) : undefined;
+    if (outage !== undefined && round === 1) log.saw('workflow', outage.words);
     // Decide.
     if (trying.failed.length === 0) {
       const instead = restartInstead({ cause: input.cause.kind, fencedBy: input.fencedBy, election, restartsTried: input.restartsTried });
       if (instead.restart) return { outcome: 'restarted', words: instead.words };
     }
     if (election.outcome === 'nobody') {
-      if (election.why.reason === 'primary-alive') return { outcome: 'primary-lives', words: election.words };
+      if (election.why.reason === 'primary-alive')
+        return {
+          outcome: 'primary-lives',
+          words: outage === undefined ? election.words : `orchestrator away, nothing done: ${outage.words}; ${election.words}`,
+        };
       if (old !== undefined && mayGoOn(old, input.before.epoch)) {
         return { outcome: 'restarted', words: `${input.before.primary} is in reach again, and its role is offered to it: ${election.words}` };
       }
@@ -93,6 +100,13 @@ async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: Ap
       }
       await sleep(Math.min(FIRST_PAUSE_MS * 2 ** (round - 1), LONGEST_PAUSE_MS), { summary: `nobody is fit yet: ${election.words}` });
       continue;
+    }
+    // A primary that had to fence itself because Temporal was away has lost nothing: it comes before anybody who could be promoted over it (protocol 3.5).
+    if (outage !== undefined && round === 1 && (await isBack(input, trying.epoch, log))) {
+      return {
+        outcome: 'restarted',
+        words: `orchestrator away: ${outage.words}; ${input.before.primary} has fenced itself meanwhile, and its role is offered to it again`,
+      };
     }
     if (spec.policy.mode === 'observe' && input.actor.kind === 'policy') {
       const words = `would have failed over to ${election.member}, because ${input.cause.words}`;
@@ -224,6 +238,14 @@ function ruleFor({ spec, excluded }: FailoverInput, elected: string, reachable: 
     reachable: mayConfirm({ members: spec.members, following, excluded }),
     members: spec.members.map(({ name }) => name),
   });
+}
+
+async function isBack({ spec, before }: FailoverInput, epoch: number, log: IncidentLog): Promise<boolean> {
+  const end = log.step('inspect', before.primary);
+  const [answer] = await askAll({ spec, epoch, round: 'primary', freeze: 'no', names: [before.primary] });
+  const back = answer !== undefined && mayGoOn(answer, before.epoch);
+  end('done', back ? 'its agent is back, and its database can be opened again' : 'it cannot go on by itself');
+  return back;
 }
 
 /** Whether the old primary's agent is there and its database could be opened again at its own epoch. */

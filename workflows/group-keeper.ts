@@ -36,6 +36,8 @@ const INCIDENTS_KEPT = 20;
 /** A role that failed is offered again after this, doubled each time up to the limit. */
 const OFFER_AGAIN_MS = 1000;
 const OFFER_AGAIN_AT_MOST_MS = 30_000;
+/** A primary that is out of our sight and lives is looked for again after this at the latest: its standbys tell of its end sooner. */
+const LEFT_ALONE_AT_MOST_MS = 10 * 60_000;
 const RETRY_AFTER_NOBODY_MS = 30_000;
 const REJOIN_AFTER_MS = 1000;
 /** Beyond the lease itself, for an agent that is being restarted. */
@@ -152,11 +154,20 @@ export class GroupKeeper {
     else view.words = word.words;
     if (word.following !== undefined) view.following = word.following;
     if (word.role === 'standby' && word.phase === 'following') this.#standbyFailures.delete(word.member);
+    if (word.unfed === true) this.#inbox.push(() => this.#heedUnfed());
     if (word.member === state.primary && word.phase === 'open') {
       state.systemId ??= word.systemId;
       this.#heedOpen(view);
     }
     this.wake();
+  }
+
+  /** A primary that no heartbeat reaches us from was left alone because its standbys were fed: that is over, and is looked at anew. */
+  #heedUnfed(): void {
+    const { state } = this;
+    const left = state.incidents.at(-1)?.outcome.startsWith('primary-lives') === true;
+    if (left && !primaryTaken(state) && state.lastLoss !== undefined && decidingIncident(state) === undefined && state.after === undefined)
+      this.#takeAway(state.lastLoss);
   }
 
   #heedOpen(view: MemberView): void {
@@ -284,7 +295,7 @@ export class GroupKeeper {
     this.#roles.primary(
       spec,
       order,
-      patient ? undefined : Math.min((spec.leaseMs + TAKE_UP_GRACE_MS) * longer, Math.max(spec.leaseMs + TAKE_UP_GRACE_MS, OFFER_AGAIN_AT_MOST_MS)),
+      patient ? undefined : Math.min((spec.leaseMs + TAKE_UP_GRACE_MS) * longer, Math.max(spec.leaseMs + TAKE_UP_GRACE_MS, LEFT_ALONE_AT_MOST_MS)),
     );
   }
 

@@ -141,7 +141,7 @@ export class StandbyHolder implements RoleHolder {
     const words = `not receiving from ${this.#order.upstream.member}`;
     this.#brokenSinceMs ??= bootTimeMs();
     // What breaks every standby's connection at once is mostly the end of the primary, and an incident that asks each of them is under way.
-    if (this.#phase !== 'following' || bootTimeMs() - this.#brokenSinceMs > BROKEN_IS_NEWS_MS) this.#enter('starting', words);
+    if (this.#phase !== 'following' || bootTimeMs() - this.#brokenSinceMs > BROKEN_IS_NEWS_MS) this.#enter('starting', words, true);
     else this.#words = words;
     return 'alone';
   }
@@ -179,7 +179,7 @@ export class StandbyHolder implements RoleHolder {
     this.#finish(end);
   }
 
-  #enter(phase: RolePhase, words: string): void {
+  #enter(phase: RolePhase, words: string, unfed = false): void {
     this.#phase = phase;
     this.#words = words;
     if (this.#finishing || phase === this.#told) return;
@@ -194,6 +194,7 @@ export class StandbyHolder implements RoleHolder {
       phase,
       upstream,
       words,
+      ...(unfed ? { unfed } : {}),
       atMs: Date.now(),
       ...(this.#pulse === undefined ? {} : { timeline: this.#pulse.timeline }),
     });

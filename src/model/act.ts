@@ -117,6 +117,8 @@ export interface MemberNews extends MemberAsk {
   /** A primary's: who streams from it now, sorted. */
   readonly following?: readonly string[];
   readonly upstream?: Upstream;
+  /** A standby's: it has received nothing for a while, though it runs. */
+  readonly unfed?: true;
   readonly timeline?: number;
   /** A primary's, once it is open. */
   readonly systemId?: string;

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { toFailure, type Beat, type Task, type TaskQueue } from '../../src/agent/task.ts';
 import type { GovernAsk, InspectAsk, MemberActs, MemberNews, PromoteAsk, Promoted, StepDownAsk, SteppedDown } from '../../src/model/act.ts';
 import { UnderstudyError } from '../../src/model/error.ts';
-import type { MemberReport } from '../../src/model/member.ts';
+import type { Away, MemberReport } from '../../src/model/member.ts';
 import { memberQueue } from '../../src/model/name.ts';
 import type { PrimaryEnd, PrimaryRole, StandbyEnd, StandbyRole } from '../../src/model/role.ts';
 import { FakeDatabase, reportOf } from './fake-database.ts';
@@ -31,6 +31,8 @@ export class FakeMember {
   alive = false;
   /** What its database waits for before it opens: a long recovery. */
   recovery: Promise<void> | undefined;
+  /** What its agent says of the time in which Temporal did not answer it. */
+  away: Away | undefined;
   readonly #world: World;
   readonly #scripts = new Map<Act, Script[]>();
   readonly #always = new Map<Act, Script>();
@@ -270,7 +272,7 @@ export class FakeMember {
   }
 
   report(): MemberReport {
-    return reportOf(this.database, {
+    const report = reportOf(this.database, {
       name: this.name,
       epoch: this.epoch,
       role: this.role,
@@ -278,6 +280,7 @@ export class FakeMember {
       fedBy: this.#world.fedBy(this.name),
       followers: this.#world.followersOf(this.name).map(({ name, database }) => ({ name, lsn: database.lsn })),
     });
+    return this.away === undefined ? report : { ...report, away: this.away };
   }
 
   async #promote(task: Task, ask: PromoteAsk): Promise<Promoted> {

@@ -67,6 +67,37 @@ describe('a failover', () => {
     expect((await w.status()).epoch).toBe(1);
   });
 
+  scene('I10: where Temporal itself was away, the incident says so and nothing is done', {}, async (w) => {
+    await w.steady();
+    const a = w.member('pg-a');
+    w.member('pg-b').away = { lastedMs: 60_000, endedAgoMs: 200 };
+    a.loseAgent();
+    Object.defineProperty(a.database, 'running', { get: () => true, set: () => {}, configurable: true });
+    await w.untilStatus('the incident is over', ({ incidents }) =>
+      incidents.some(({ outcome }) => outcome.startsWith('primary-lives: orchestrator away, nothing done: Temporal did not answer pg-b for up to 60.0 s')),
+    );
+    Object.defineProperty(a.database, 'running', { value: true, writable: true, configurable: true });
+    a.start();
+    await w.untilPrimary('pg-a');
+    expect(idsOf(w, 'promote')).toEqual([]);
+  });
+
+  scene('a primary that had to fence itself while Temporal was away comes before anybody who could be promoted over it', {}, async (w) => {
+    await w.steady();
+    const a = w.member('pg-a');
+    for (const name of ['pg-b', 'pg-c']) w.member(name).away = { lastedMs: 60_000, endedAgoMs: 200 };
+    // Its agent beats no more, and is there again by the time that it is asked.
+    a.die();
+    a.database.running = false;
+    a.start();
+    const status = await w.untilStatus(
+      'it is back',
+      ({ incidents, phase }) => phase === 'steady' && incidents.some(({ outcome }) => outcome.startsWith('restarted: orchestrator away')),
+    );
+    expect(status).toMatchObject({ epoch: 1, primary: 'pg-a' });
+    expect(idsOf(w, 'promote')).toEqual([]);
+  });
+
   scene('a primary that was seen to live and then dies unseen is missed all the same', {}, async (w) => {
     await w.steady();
     const a = w.member('pg-a');
