@@ -10,6 +10,7 @@ import type { MemberNews } from '../src/model/act.ts';
 import { NO_RULE, type CommitRule } from '../src/model/group.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
 import type { ChangeWord } from '../src/model/operator.ts';
+import type { PrimaryRole } from '../src/model/role.ts';
 import { failoverWorkflowId, switchoverWorkflowId } from '../src/model/name.ts';
 import type { GroupStatus } from '../src/model/status.ts';
 import { attributesAtStart, showGroup, type ShownGroup } from './attributes.ts';
@@ -27,6 +28,7 @@ import {
   type MemberView,
 } from './group-state.ts';
 import type { ElectedWord, PromotedWord } from './messages.ts';
+import { roleAtElection } from './patches.ts';
 import { isPublished, publishAll } from './publish.ts';
 import { RoleBook, type Ended } from './roles.ts';
 import { RuleKeeper } from './rule-keeper.ts';
@@ -198,10 +200,20 @@ export class GroupKeeper {
       const view = state.members[member];
       // From its order to promote on it refuses every epoch before, whether it is promoted or not.
       if (view !== undefined) state.members[member] = { ...view, epoch, turn: this.#turn() };
+      if (roleAtElection()) this.#offerElected(word);
       for (const { name } of state.spec.members) {
         if (name !== member && name !== state.primary) this.#offerStandby(name, member, epoch);
       }
     });
+  }
+
+  /** The lease of its promotion ends with the promotion; that of its role is to be there by then. */
+  #offerElected({ member, epoch, inForce, electable }: ElectedWord): void {
+    const { spec } = this.state;
+    const turn = this.#turn();
+    this.#view(member, { role: 'primary', epoch, turn, phase: 'waiting' });
+    const order = { ...this.#primaryOrder(member, epoch, turn), rule: inForce, electable, afterPromotion: true as const, found: false };
+    this.#roles.primary(spec, order, spec.leaseMs + TAKE_UP_GRACE_MS);
   }
 
   /** Its database stands still, which would keep it from answering the next election. */
@@ -228,7 +240,9 @@ export class GroupKeeper {
         state.failoversAtMs = [...state.failoversAtMs.filter((atMs) => atMs > Date.now() - DAY_MS), Date.now()];
         state.override = false;
       }
-      this.#offerPrimary({ patient: false });
+      const taken = state.members[word.member];
+      if (this.#roles.holds(word.member) !== 'primary' || taken?.epoch !== word.epoch) this.#offerPrimary({ patient: false });
+      else if (taken.phase === 'open') this.#heedOpen(taken);
       for (const { name } of state.spec.members) {
         const view = state.members[name];
         if (name === word.member || (view?.role === 'standby' && view.epoch === word.epoch)) continue;
@@ -278,25 +292,30 @@ export class GroupKeeper {
     delete state.due.offer;
     const turn = this.#turn();
     this.#view(primary, { role: 'primary', epoch, turn, phase: 'waiting' });
-    const order = {
+    this.#roles.primary(
+      spec,
+      this.#primaryOrder(primary, epoch, turn),
+      patient ? undefined : Math.min((spec.leaseMs + TAKE_UP_GRACE_MS) * longer, Math.max(spec.leaseMs + TAKE_UP_GRACE_MS, LEFT_ALONE_AT_MOST_MS)),
+    );
+  }
+
+  #primaryOrder(member: string, epoch: number, turn: number): PrimaryRole {
+    const { state } = this;
+    const { spec } = state;
+    return {
       group: spec.name,
-      member: primary,
+      member,
       epoch,
       turn,
       leaseMs: spec.leaseMs,
       rule: state.inForce ?? state.recorded,
       electable: state.electable,
-      others: this.#others(primary),
+      others: this.#others(member),
       found: state.founding,
       ...this.#system,
       hungAfterMs: spec.policy.hungAfterMs,
       stopWithinMs: spec.policy.stopWithinMs,
     };
-    this.#roles.primary(
-      spec,
-      order,
-      patient ? undefined : Math.min((spec.leaseMs + TAKE_UP_GRACE_MS) * longer, Math.max(spec.leaseMs + TAKE_UP_GRACE_MS, LEFT_ALONE_AT_MOST_MS)),
-    );
   }
 
   #offerStandbys(): void {

@@ -9,3 +9,11 @@ import { patched } from '@temporalio/workflow';
 export function attributesByChange(): boolean {
   return patched('attributes-by-change');
 }
+
+/**
+ * 2026-11-25: an elected member's role is offered with its election, so that its lease goes on without a break: an order that came after the promotion could
+ * come later than the promotion's lease ended.
+ */
+export function roleAtElection(): boolean {
+  return patched('role-at-election');
+}

@@ -93,8 +93,10 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
   try {
     // One write to the disk, while the lease is sought, and before the database is touched: the epoch, what will be in force, and that this member
     // may be open from now on.
-    const noted = member.state.accept(ask.epoch, member.spec.name, { held: undefined, opened: ask.epoch, rule: ask.rule, electable: ask.electable });
-    await Promise.all([noted, hands.letGo(`epoch ${ask.epoch} promotes this member`)]);
+    // The role of this very epoch may have come first, and waits for this.
+    const letGoOf = member.state.state.held?.order.epoch === ask.epoch ? {} : { held: undefined };
+    const noted = member.state.accept(ask.epoch, member.spec.name, { ...letGoOf, opened: ask.epoch, rule: ask.rule, electable: ask.electable });
+    await Promise.all([noted, hands.letGo(ask.epoch, `epoch ${ask.epoch} promotes this member`)]);
     return await member.exclusively(async () => {
       const live = await member.connect(signal);
       const before = await live.pulse();

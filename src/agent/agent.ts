@@ -1,13 +1,14 @@
 import type { Client, Connection } from '@temporalio/client';
 import type { Logger } from 'pino';
-import type { CheckpointAsk, InspectAsk, GovernAsk, MemberAsk, MemberNews, PromoteAsk, StepDownAsk } from '../model/act.ts';
+import type { CheckpointAsk, InspectAsk, GovernAsk, MemberAsk, MemberNews, Promoted, PromoteAsk, StepDownAsk } from '../model/act.ts';
+import { renewEveryMs } from '../decide/deadline.ts';
 import { UnderstudyError } from '../model/error.ts';
 import type { MemberReport } from '../model/member.ts';
 import { memberQueue } from '../model/name.ts';
-import type { PrimaryRole, RolePhase, StandbyRole } from '../model/role.ts';
+import type { Heartbeat, PrimaryRole, RolePhase, StandbyRole } from '../model/role.ts';
 import { checkpoint, firstWrite, govern, inspect, promote, stepDown } from './acts.ts';
 import type { Hands } from './hands.ts';
-import type { RoleHolder } from './holder.ts';
+import { PlainBeats, type RoleHolder } from './holder.ts';
 import { LeaseKeeper } from './lease.ts';
 import { pause, type Member } from './member.ts';
 import { NewsDesk } from './news.ts';
@@ -20,6 +21,8 @@ import { bootTimeMs } from '../runtime/clock.ts';
 const POLLS = 2;
 const ACT_LIMIT_MS = 10 * 60_000;
 const SUPERSEDED_IS_NEWS_MS = 1000;
+/** A promotion that takes longer has been given up by whoever asked for it. */
+const PROMOTION_LIMIT_MS = 90_000;
 
 /** The agent of one member: polls its queue, holds its role, acts when asked. It never decides a role. */
 export class Agent {
@@ -31,6 +34,7 @@ export class Agent {
   #holder: RoleHolder | undefined;
   #leaseMs = 0;
   #taking: Promise<unknown> = Promise.resolve();
+  #promotion: { readonly epoch: number; readonly over: Promise<void>; readonly end: () => void } | undefined;
 
   constructor(member: Member, temporal: { connection: Connection; client: Client; namespace: string }, log: Logger) {
     this.#member = member;
@@ -81,12 +85,34 @@ export class Agent {
 
   async #answer(task: Task): Promise<void> {
     try {
-      if (task.type === 'primary' || task.type === 'standby') await this.#take(task);
-      else await this.#queue.complete(task.token, await this.#act(task));
+      if (task.type === 'primary' || task.type === 'standby') {
+        if (await this.#isToBeTaken(task)) await this.#take(task);
+      } else await this.#queue.complete(task.token, await this.#act(task));
     } catch (error) {
       this.#log.warn({ err: error, act: task.type, activityId: task.activityId }, 'act failed');
       await this.#queue.fail(task.token, error);
     }
+  }
+
+  /**
+   * A role that came with an election is only kept alive until the promotion is over, whose own lease covers the database: nothing that it costs (a write to the
+   * disk, a look at the database) is to be paid while everybody waits.
+   *
+   * @returns false where it was taken back meanwhile
+   */
+  async #isToBeTaken(task: Task): Promise<boolean> {
+    const { order } = roleOf(task);
+    if (!('afterPromotion' in order) || order.afterPromotion !== true) return true;
+    const taken = new AbortController();
+    const details = (): Heartbeat => ({ epoch: order.epoch, role: 'primary', phase: 'promoting', fence: this.#member.guard.status.fence });
+    const beats = new PlainBeats(this.#queue, task.token, renewEveryMs(order.leaseMs), details, (beat) => {
+      if (beat === 'cancel-requested' || beat === 'gone') taken.abort();
+    });
+    await Promise.race([this.#promotionTo(order.epoch).over, pause(PROMOTION_LIMIT_MS, AbortSignal.any([taken.signal, this.#stop.signal]))]);
+    beats.stop();
+    if (!taken.signal.aborted) return true;
+    await this.#queue.complete(task.token, { end: 'superseded', words: 'taken back before the promotion was through' });
+    return false;
   }
 
   /** Roles are taken one after another: the newer one ends the one before it. */
@@ -147,7 +173,7 @@ export class Agent {
       case 'inspect':
         return this.#inspect(hands, task.input as InspectAsk, signal);
       case 'promote':
-        return promote(hands, task.input as PromoteAsk, signal);
+        return this.#promote(hands, task.input as PromoteAsk, signal);
       case 'stepDown':
         return stepDown(hands, task.input as StepDownAsk, signal);
       case 'govern':
@@ -159,6 +185,21 @@ export class Agent {
       default:
         throw new UnderstudyError('BadInput', `this agent knows no act ${JSON.stringify(task.type)}: is it older than the workflow that asks?`);
     }
+  }
+
+  async #promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal): Promise<Promoted> {
+    const { end } = this.#promotionTo(ask.epoch);
+    return promote(hands, ask, signal).finally(end);
+  }
+
+  /** Of the newest epoch only: whoever waits for an older one is superseded. */
+  #promotionTo(epoch: number): { readonly over: Promise<void>; readonly end: () => void } {
+    if (this.#promotion?.epoch !== epoch) {
+      let end = (): void => {};
+      const over = new Promise<void>((resolve) => (end = resolve));
+      this.#promotion = { epoch, over, end };
+    }
+    return this.#promotion;
   }
 
   async #inspect(hands: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
@@ -174,8 +215,10 @@ export class Agent {
       primary: holder instanceof PrimaryHolder ? holder : undefined,
       idle: holder === undefined,
       leaseMs: this.#leaseMs,
-      letGo: async (why) => {
-        await this.#holder?.supersede(why);
+      letGo: async (epoch, why) => {
+        // A role that is being taken may be of this epoch, or of the one before.
+        await this.#taking;
+        if (this.#holder !== undefined && this.#holder.epoch < epoch) await this.#holder.supersede(why);
       },
       keepLease: (epoch, leaseMs, phase) => this.#keepLease(task, epoch, leaseMs, phase),
     };

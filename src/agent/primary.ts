@@ -117,6 +117,8 @@ export class PrimaryHolder implements RoleHolder {
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(START_LIMIT_MS)]);
     return this.#member.exclusively(async () => {
       if (!this.#member.running) {
+        if (this.#order.afterPromotion === true)
+          throw new UnderstudyError('NotInRecovery', `the promotion of ${spec.name} to epoch ${this.epoch}, for which its role waited, has left it stopped`);
         const footprint = await driver.footprint(signal);
         if (footprint.state === 'empty' && this.#order.found) await driver.found(signal);
         else if (footprint.state !== 'data') {

@@ -16,6 +16,11 @@ export interface PrimaryRole {
   readonly electable: readonly string[];
   /** The other members' names: each gets a slot. */
   readonly others: readonly string[];
+  /**
+   * An incident promotes this member at this epoch, and the role comes beside that: it holds the lease from now on, waits until the promotion is through, and
+   * opens nothing by itself.
+   */
+  readonly afterPromotion?: true;
   /** Make a new database where the directory is empty. Only the first primary of a group is told so. */
   readonly found: boolean;
   /** The group's database system, where it is known: a directory that holds another is refused. */

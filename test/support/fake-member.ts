@@ -212,6 +212,7 @@ export class FakeMember {
   async #open(held: Held, order: PrimaryRole): Promise<void> {
     const { database } = this;
     await this.recovery;
+    while (order.afterPromotion === true && this.#held === held && database.standby && this.alive) await pause(5);
     if (this.#held !== held) return;
     if (database.directory === 'empty' && order.found) database.directory = 'data';
     if (database.directory === 'empty' || database.standby) {
@@ -285,7 +286,7 @@ export class FakeMember {
 
   async #promote(task: Task, ask: PromoteAsk): Promise<Promoted> {
     this.#accept(ask.epoch);
-    this.end({ end: 'superseded', words: `epoch ${ask.epoch} promotes this member` });
+    if (this.#held?.order.epoch !== ask.epoch) this.end({ end: 'superseded', words: `epoch ${ask.epoch} promotes this member` });
     const beat = async (): Promise<void> => {
       const sentMs = performance.now();
       if ((await this.#queue.beat(task.token, { epoch: ask.epoch, role: 'primary', phase: 'promoting', fence: 'kernel' }, ask.leaseMs)) === 'ok')
