@@ -1,6 +1,7 @@
 import { Client, Connection, type ConnectionOptions } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { existsSync } from 'node:fs';
+import { askAgain } from './ask-again.ts';
 import type { TemporalConfig } from '../model/config.ts';
 import { UnderstudyError } from '../model/error.ts';
 
@@ -100,7 +101,7 @@ export async function connect({ temporal = {}, purpose, connectTimeoutMs = purpo
   }
   return {
     connection,
-    client: new Client({ connection, namespace }),
+    client: new Client({ connection, namespace, interceptors: { workflow: [askAgain] } }),
     namespace,
     address,
     uiLink: (workflowId, runId) => uiLink(temporal.ui, namespace, workflowId, runId),

@@ -13,7 +13,10 @@ const BUNDLE = path.join(DIST, 'workflow-bundle.js');
 export async function workflowBundle(): Promise<{ codePath: string }> {
   if (!(await isFresh())) {
     const { bundleWorkflowCode } = await import('@temporalio/worker');
-    const { code } = await bundleWorkflowCode({ workflowsPath: path.join(DIST, 'workflows', 'index.js') });
+    const { code } = await bundleWorkflowCode({
+      workflowsPath: path.join(DIST, 'workflows', 'index.js'),
+      workflowInterceptorModules: [path.join(DIST, 'workflows', 'whole-tasks.js')],
+    });
     await mkdir(DIST, { recursive: true });
     const beside = `${BUNDLE}.${process.pid}`;
     await writeFile(beside, code);
