@@ -79,7 +79,7 @@ export class StateFile {
     if ('held' in part && part.held === undefined) delete next.held;
     this.#state = next as AgentState;
     const text = `${JSON.stringify(this.#state)}\n`;
-    this.#writing = this.#writing.then(() => writeAsOurselves(this.#path, text));
+    this.#writing = this.#writing.then(() => writeDurably(this.#path, text));
     await this.#writing;
   }
 }
@@ -90,20 +90,6 @@ async function readState(path: string): Promise<AgentState | undefined> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-/**
- * The driver borrows the database's account for the instant of a connect (peer authentication). Seen once in hours of faults: a thread was left
- * with that account, and root was refused its own file from then on. Taking our own account again puts every thread right.
- */
-async function writeAsOurselves(path: string, text: string): Promise<void> {
-  try {
-    await writeDurably(path, text);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EACCES' || process.getuid?.() !== 0) throw error;
-    process.seteuid?.(0);
-    await writeDurably(path, text);
   }
 }
 

@@ -1,6 +1,7 @@
 import { createConnection, Socket } from 'node:net';
 import { Client, type QueryResult, type QueryResultRow } from 'pg';
 import { UnderstudyError } from '../../model/error.ts';
+import { loadThreadSwitch, underAccount, type ThreadSwitch } from './borrowed-account.ts';
 import type { Account } from './place.ts';
 
 /** Of every session of ours, so that we know our own among others. */
@@ -51,7 +52,7 @@ export class Session {
 
   /** @throws UnderstudyError `DatabaseUnreachable`; its evidence holds the SQLSTATE where the server gave one */
   static async open(parts: SessionParts, signal?: AbortSignal): Promise<Session> {
-    const socket = new PeerSocket(parts.peer);
+    const socket = parts.peer?.drop === true && parts.host.startsWith('/') ? new PeerSocket(parts.peer, await loadThreadSwitch()) : new Socket();
     const client = new Client({
       host: parts.host,
       port: parts.port,
@@ -179,22 +180,17 @@ export function sqlState(error: unknown): string | undefined {
  * Unix socket happens within this call.
  */
 class PeerSocket extends Socket {
-  readonly #peer: Account | undefined;
+  readonly #peer: Account;
+  readonly #switchTo: ThreadSwitch;
 
-  constructor(peer: Account | undefined) {
+  constructor(peer: Account, switchTo: ThreadSwitch) {
     super();
     this.#peer = peer;
+    this.#switchTo = switchTo;
   }
 
   override connect(...args: unknown[]): this {
-    const call = (): this => (super.connect as (...given: unknown[]) => this).apply(this, args);
-    if (this.#peer?.drop !== true || typeof args[0] !== 'string') return call();
-    process.seteuid?.(this.#peer.uid);
-    try {
-      return call();
-    } finally {
-      process.seteuid?.(0);
-    }
+    return underAccount(this.#peer.uid, () => (super.connect as (...given: unknown[]) => this).apply(this, args), this.#switchTo);
   }
 }
 
