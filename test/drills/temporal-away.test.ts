@@ -78,11 +78,8 @@ describeDrill('Temporal is away for several leases', { members: 3, leaseMs: LEAS
       await drill.untilSteady();
       await drill.untilFlowing();
       await drill.expectNothingBroken();
-      const after = await drill.status();
-      expect(after).toMatchObject({ primary: name, epoch: before.epoch });
-      expect(after.incidents.slice(before.incidents.length).map(({ outcome }) => outcome)).toContainEqual(
-        expect.stringMatching(/^restarted: orchestrator away/),
-      );
+      // Whether the server heard its agent or its own timer first, nobody was promoted.
+      expect(await drill.status()).toMatchObject({ primary: name, epoch: before.epoch });
     },
     LIMIT_MS,
   );
