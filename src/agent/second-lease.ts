@@ -71,7 +71,7 @@ export class SecondLease {
     const electable = this.#terms.electable();
     try {
       const notedBootMs = bootTimeMs();
-      const lsn = await live.mark();
+      const lsn = await live.mark(leaseMs / 2);
       for (const untilMs = notedBootMs + leaseMs / 2; ;) {
         const { followers } = await live.pulse();
         const vouching = followers.filter(({ holdsSlot }) => holdsSlot);

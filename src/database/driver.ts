@@ -82,8 +82,6 @@ export interface LiveDatabase {
    * standby, where it binds nothing.
    */
   settle(settings: Settings): Promise<boolean>;
-  /** Writes a mark into the log, flushed here, waiting for no standby. Returns its end: whoever has flushed that far has received it (protocol 3.3). */
-  mark(): Promise<Lsn>;
   /** Stops receiving and returns once the receiver is gone: the place is frozen. */
   detach(settings: Settings): Promise<void>;
   /** Leaves recovery; returns once it writes on a new timeline. `already` where it had. */
@@ -91,6 +89,12 @@ export interface LiveDatabase {
   /** Waits until what was received is replayed, up to the limit. */
   drained(limitMs: number): Promise<boolean>;
   checkpoint(): Promise<void>;
+  /**
+   * Writes one small mark into a primary's log and returns its end once it is flushed here; it waits for no standby. Whoever has flushed that far
+   * has received what was sent after this call began (protocol 3.3).
+   * @throws UnderstudyError `DatabaseUnreachable` past the limit
+   */
+  mark(limitMs: number): Promise<Lsn>;
   /**
    * One small commit that waits for whatever the commit rule waits for, on a connection of its own: acknowledged, the group takes writes.
    * Returns its place. @throws UnderstudyError `DatabaseUnreachable` past the limit

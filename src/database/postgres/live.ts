@@ -7,6 +7,7 @@ import { keepAccounts } from './accounts.ts';
 import { Committer } from './commit.ts';
 import type { ConfFiles } from './conf.ts';
 import { lookAt, takePulse } from './look.ts';
+import { writeMark } from './mark.ts';
 import type { Place } from './place.ts';
 import { WriteProber } from './probe-write.ts';
 import { promoteIt } from './promote.ts';
@@ -64,11 +65,6 @@ export class PostgresLive implements LiveDatabase {
     return takePulse(this.#session);
   }
 
-  /** In a transaction of its own, since only the end of one flushes the log in every version; this session waits for no standby. */
-  async mark(): Promise<Lsn> {
-    return (await this.#session.one<{ lsn: string }>("select pg_logical_emit_message(true, 'understudy', 'who follows?')::text as lsn")).lsn;
-  }
-
   probeWrite(limitMs: number): Promise<WriteProbe> {
     return this.#prober.probe(limitMs);
   }
@@ -106,6 +102,10 @@ export class PostgresLive implements LiveDatabase {
     } finally {
       await session.close();
     }
+  }
+
+  mark(limitMs: number): Promise<Lsn> {
+    return writeMark(this.#session, limitMs);
   }
 
   slots(members: readonly string[]): Promise<void> {
