@@ -15,8 +15,10 @@ export interface Globals {
 }
 
 export function globalsOf(command: CommandUnknownOpts): Globals {
-  const { config, output, debug, yes } = command.optsWithGlobals() as Partial<Globals>;
-  return { config: config ?? 'understudy.yaml', output: output ?? 'table', debug: debug === true, yes: yes === true };
+  const { config, output, debug, yes } = command.optsWithGlobals() as Partial<Omit<Globals, 'output'>> & { readonly output?: Format | 'markdown' | 'md' };
+  // A report's human words are Markdown.
+  const format = output === undefined || output === 'markdown' || output === 'md' ? 'table' : output;
+  return { config: config ?? 'understudy.yaml', output: format, debug: debug === true, yes: yes === true };
 }
 
 const gone = new AbortController();
