@@ -45,8 +45,13 @@ export class Agent {
     this.#watchGuard();
   }
 
-  /** Goes on with the role that an earlier process held, then polls until stopped. */
-  async run(): Promise<void> {
+  /**
+   * Goes on with the role that an earlier process held, then polls until stopped.
+   *
+   * @param verified resolves once Temporal is known to be the one that this member belongs to: no order is taken before. A role that is held is gone on with
+   *   meanwhile, since a server that is not ours does not know its token, and without one the standbys are asked (protocol 1.6, 3)
+   */
+  async run(verified: Promise<void> = Promise.resolve()): Promise<void> {
     const { held } = this.#member.state.state;
     if (held !== undefined) {
       this.#log.info({ role: held.kind, epoch: held.order.epoch }, 'going on with the role held before');
@@ -61,6 +66,7 @@ export class Agent {
       };
       this.#hold(task, held.kind === 'primary' ? { kind: 'primary', order: held.order } : { kind: 'standby', order: held.order });
     }
+    await verified;
     await Promise.all(Array.from({ length: POLLS }, () => this.#poll()));
   }
 

@@ -22,8 +22,9 @@ export interface LeaseEars {
 
 /** More than this many sends in flight say nothing that the first did not. */
 const MAX_IN_FLIGHT = 3;
-/** An answer that takes longer than this part of the lease is not waited for before the standbys are asked. */
+/** An answer that takes longer than this part of the lease is not waited for before the standbys are asked: what is left of it may be short. */
 const LATE_AFTER = 1 / 8;
+const LATE_AFTER_AT_MOST_MS = 250;
 
 /**
  * Renews one epoch's lease: every quarter of it one heartbeat, sent as an acknowledged call, and the guard's deadline pushed to what
@@ -88,7 +89,7 @@ export class LeaseKeeper {
     this.#inFlight += 1;
     const { token, epoch, leaseMs, marginMs } = this.#terms;
     const sentBootMs = bootTimeMs();
-    const late = setTimeout(() => this.#stopped || this.#ears.doubt?.(), leaseMs * LATE_AFTER);
+    const late = setTimeout(() => this.#stopped || this.#ears.doubt?.(), Math.min(leaseMs * LATE_AFTER, LATE_AFTER_AT_MOST_MS));
     try {
       const beat = await this.#queue.beat(token, this.#details(), leaseMs);
       clearTimeout(late);

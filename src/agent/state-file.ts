@@ -43,16 +43,15 @@ export class StateFile {
   static async open(stateDir: string, cluster: string, claimAnew: boolean): Promise<StateFile> {
     const path = join(stateDir, 'agent.json');
     const found = await readState(path);
-    if (found !== undefined && found.cluster !== cluster && !claimAnew) {
-      throw new UnderstudyError(
-        'WrongCluster',
-        `this member belongs to Temporal ${found.cluster}, and this agent is connected to ${cluster}. Connect it to the first, or, when that one is gone for good, start the agent once with --claim-anew`,
-        { belongsTo: found.cluster, connectedTo: cluster },
-      );
-    }
+    if (found !== undefined && !claimAnew) refuseOtherCluster(found.cluster, cluster);
     const file = new StateFile(path, { highestEpoch: 0, ...found, cluster });
     await file.change({});
     return file;
+  }
+
+  /** What an agent before this one left here, without claiming anything; undefined where there was none. */
+  static peek(stateDir: string): Promise<AgentState | undefined> {
+    return readState(join(stateDir, 'agent.json'));
   }
 
   get state(): AgentState {
@@ -82,6 +81,16 @@ export class StateFile {
     this.#writing = this.#writing.then(() => writeDurably(this.#path, text));
     await this.#writing;
   }
+}
+
+/** @throws UnderstudyError `WrongCluster` */
+export function refuseOtherCluster(belongsTo: string, connectedTo: string): void {
+  if (belongsTo === connectedTo) return;
+  throw new UnderstudyError(
+    'WrongCluster',
+    `this member belongs to Temporal ${belongsTo}, and this agent is connected to ${connectedTo}. Connect it to the first, or, when that one is gone for good, start the agent once with --claim-anew`,
+    { belongsTo, connectedTo },
+  );
 }
 
 async function readState(path: string): Promise<AgentState | undefined> {

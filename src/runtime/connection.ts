@@ -11,6 +11,8 @@ export interface ConnectOptions {
   /** An agent must come back to a restarted server before its lease ends; the others may wait. */
   readonly purpose: 'agent' | 'cli' | 'worker';
   readonly connectTimeoutMs?: number;
+  /** Do not wait for the server: an agent that finds its member under a lease goes on without it. */
+  readonly lazily?: boolean;
 }
 
 export interface Connected {
@@ -82,12 +84,17 @@ const withoutUnset = (env: Record<string, string | undefined>): Record<string, s
  *
  * @throws UnderstudyError `TemporalUnreachable` that says what was tried and what to do next
  */
-export async function connect({ temporal = {}, purpose, connectTimeoutMs = purpose === 'cli' ? 3000 : 10_000 }: ConnectOptions): Promise<Connected> {
+export async function connect({
+  temporal = {},
+  purpose,
+  connectTimeoutMs = purpose === 'cli' ? 3000 : 10_000,
+  lazily = false,
+}: ConnectOptions): Promise<Connected> {
   const target = resolveTarget(temporal);
   const { address, namespace } = target;
   const connection = Connection.lazy({ ...target.options, connectTimeout: connectTimeoutMs, ...(purpose === 'agent' ? AGENT_CHANNEL : {}) });
   try {
-    await connection.ensureConnected();
+    if (!lazily) await connection.ensureConnected();
   } catch (error) {
     await connection.close();
     const why = error instanceof Error ? error.message : String(error);

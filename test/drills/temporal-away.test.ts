@@ -1,9 +1,11 @@
 import { expect, it } from 'vitest';
 import { isAlive, signalIfThere } from '../../src/stage/pids.ts';
 import { monotonicNs } from '../../src/stage/writer-log.ts';
-import { type Drill, LIMIT_MS, describeDrill } from './drill.ts';
+import { type Drill, LIMIT_MS, describeDrill, killAgent } from './drill.ts';
 
 const LEASE_MS = 3000;
+/** A busy machine takes seconds to start an agent. */
+const LONG_LEASE_MS = 10_000;
 
 /** Temporal answers nobody, from now until the returned function is called. Its own clock stands still as well, so that every lease is over when it goes on. */
 async function freezeTemporal(drill: Drill): Promise<() => void> {
@@ -13,10 +15,9 @@ async function freezeTemporal(drill: Drill): Promise<() => void> {
   return () => signalIfThere(temporal, 'SIGCONT');
 }
 
-/** As long as so many writes take at a hundred a second: by the writer's word, whatever the clock says. */
-async function untilLeasesAreOver(drill: Drill): Promise<void> {
+async function untilLeasesAreOver(drill: Drill, afterMs = 2.5 * LEASE_MS): Promise<void> {
   const sinceMs = performance.now();
-  await drill.until('several leases to pass', () => (performance.now() - sinceMs > 2.5 * LEASE_MS ? [] : ['not yet']));
+  await drill.until('the leases to be over', () => (performance.now() - sinceMs > afterMs ? [] : ['not yet']));
 }
 
 describeDrill('Temporal is away for several leases', { members: 3, leaseMs: LEASE_MS, durability: 'sync' }, (drill) => {
@@ -114,6 +115,35 @@ describeDrill('Temporal is away for several leases', { members: 3, leaseMs: LEAS
     'I2: after all that all members are alike, exactly one of them writable',
     async () => {
       await drill.expectAllAlike();
+    },
+    LIMIT_MS,
+  );
+});
+
+describeDrill('Temporal is away, and an agent is restarted meanwhile', { members: 3, leaseMs: LONG_LEASE_MS, durability: 'sync' }, (drill) => {
+  it(
+    'an agent that is killed and started again meanwhile goes on with the lease of the primary that it finds',
+    async () => {
+      await drill.untilSteady();
+      await drill.untilFlowing();
+      const before = await drill.status();
+      const { name } = await drill.primary();
+      const { postmaster } = drill.running(name);
+      const sinceNs = monotonicNs();
+      const thaw = await freezeTemporal(drill);
+      try {
+        await killAgent(drill, name);
+        await drill.stage.startPart(name);
+        await untilLeasesAreOver(drill, 1.5 * LONG_LEASE_MS);
+        await drill.untilFlowing();
+      } finally {
+        thaw();
+      }
+      await drill.untilSteady();
+      await drill.untilFlowing();
+      expect(await drill.status()).toMatchObject({ primary: name, epoch: before.epoch });
+      expect(drill.running(name)).toMatchObject({ postmaster });
+      expect(drill.gapSince(sinceNs)).toBeLessThan(LONG_LEASE_MS / 2);
     },
     LIMIT_MS,
   );
