@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Agent } from '../agent/agent.ts';
@@ -9,6 +8,7 @@ import { UnderstudyError } from '../model/error.ts';
 import { loadConfig } from '../runtime/config.ts';
 import { connect } from '../runtime/connection.ts';
 import { openLog } from '../runtime/log.ts';
+import { claimStateDir } from '../runtime/private-files.ts';
 import { resolveSecret } from '../runtime/secret.ts';
 import { findPostgres } from '../runtime/tools/postgres.ts';
 import { runDirectly } from './direct.ts';
@@ -33,7 +33,7 @@ export async function runAgent(o: AgentOptions): Promise<void> {
   if (spec === undefined || local === undefined) {
     throw new UnderstudyError('BadInput', `group ${o.group} has no member ${o.member}; it has ${group.spec.members.map(({ name }) => name).join(', ')}`);
   }
-  await mkdir(local.stateDir, { recursive: true, mode: 0o755 });
+  claimStateDir(local.stateDir);
   const log = await openLog({ name: 'agent', fields: { group: o.group, member: o.member } });
   const temporal = await connect({ temporal: config.temporal, purpose: 'agent' });
   const { clusterId } = await temporal.connection.workflowService.getClusterInfo({});

@@ -103,12 +103,10 @@ const Codec = z
   .strictObject(
     {
       encodeWith: text('the id of a key', 'The key that encrypts from now on, by its id.'),
-      keys: z
-        .record(z.string(), secret('A key: 32 bytes in base64, such as `openssl rand -base64 32` makes.'), 'ids, each with its key')
-        .meta({
-          description: 'Keys by id. All of them decrypt: an old one stays until no history needs it.',
-          propertyNames: { type: 'string', pattern: CODEC_KEY_ID.source },
-        }),
+      keys: z.record(z.string(), secret('A key: 32 bytes in base64, such as `openssl rand -base64 32` makes.'), 'ids, each with its key').meta({
+        description: 'Keys by id. All of them decrypt: an old one stays until no history needs it.',
+        propertyNames: { type: 'string', pattern: CODEC_KEY_ID.source },
+      }),
     },
     'a codec: { encodeWith, keys }',
   )

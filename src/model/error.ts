@@ -8,6 +8,7 @@ export const ERRORS = {
   BadInput: { retry: false },
   ConfigInvalid: { retry: false },
   SecretMissing: { retry: false },
+  UnsafeFiles: { retry: false },
   TemporalUnreachable: { retry: true },
   EpochStale: { retry: false },
   OrderStale: { retry: false },
