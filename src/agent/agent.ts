@@ -1,4 +1,5 @@
 import type { Client, Connection } from '@temporalio/client';
+import type { LoadedDataConverter } from '@temporalio/common';
 import type { Logger } from 'pino';
 import type { CheckpointAsk, InspectAsk, GovernAsk, MemberAsk, MemberNews, PromoteAsk, StepDownAsk } from '../model/act.ts';
 import { UnderstudyError } from '../model/error.ts';
@@ -29,11 +30,11 @@ export class Agent {
   #leaseMs = 0;
   #taking: Promise<unknown> = Promise.resolve();
 
-  constructor(member: Member, temporal: { connection: Connection; client: Client; namespace: string }, log: Logger) {
+  constructor(member: Member, temporal: { connection: Connection; client: Client; namespace: string; converter?: LoadedDataConverter }, log: Logger) {
     this.#member = member;
     this.#log = log;
     const queue = memberQueue(member.group, member.spec.name);
-    this.#queue = new TaskQueue(temporal.connection, temporal.namespace, queue, `agent ${queue} ${process.pid}`);
+    this.#queue = new TaskQueue(temporal.connection, temporal.namespace, queue, `agent ${queue} ${process.pid}`, temporal.converter);
     this.#news = new NewsDesk(temporal.client, log);
     this.#watchGuard();
   }

@@ -35,7 +35,11 @@ export async function runAgent(o: AgentOptions): Promise<void> {
   }
   claimStateDir(local.stateDir);
   const log = await openLog({ name: 'agent', fields: { group: o.group, member: o.member } });
-  const temporal = await connect({ temporal: config.temporal, purpose: 'agent' });
+  const temporal = await connect({
+    temporal: config.temporal,
+    purpose: 'agent',
+    warn: (error) => log.warn({ err: error }, 'certificates were not renewed: the last ones that fit stand'),
+  });
   const { clusterId } = await temporal.connection.workflowService.getClusterInfo({});
   const tools = await findPostgres({ fetch: true, ...(group.postgres.bin === undefined ? {} : { bin: group.postgres.bin }) });
   const driver = openDriver(group.spec.database, {

@@ -10,6 +10,7 @@ export const ERRORS = {
   SecretMissing: { retry: false },
   UnsafeFiles: { retry: false },
   TemporalUnreachable: { retry: true },
+  CodecFailed: { retry: false },
   EpochStale: { retry: false },
   OrderStale: { retry: false },
   WrongCluster: { retry: false },
