@@ -80,9 +80,14 @@ export class Agent {
   async #answer(task: Task): Promise<void> {
     try {
       if (task.type === 'primary' || task.type === 'standby') await this.#take(task);
-      else await this.#queue.complete(task.token, await this.#act(task));
+      else {
+        await this.#queue.complete(task.token, await this.#act(task));
+        this.#member.metrics.acted('done');
+        this.#log.info({ act: task.type, activityId: task.activityId, incident: task.workflowId }, 'act done');
+      }
     } catch (error) {
-      this.#log.warn({ err: error, act: task.type, activityId: task.activityId }, 'act failed');
+      this.#member.metrics.acted('failed');
+      this.#log.warn({ err: error, act: task.type, activityId: task.activityId, incident: task.workflowId }, 'act failed');
       await this.#queue.fail(task.token, error);
     }
   }
@@ -111,7 +116,7 @@ export class Agent {
       ...forget,
       held: { ...role, token: Buffer.from(task.token).toString('base64'), workflowId: task.workflowId },
     });
-    this.#log.info({ role: role.kind, epoch: role.order.epoch, activityId: task.activityId }, 'role taken');
+    this.#log.info({ role: role.kind, epoch: role.order.epoch, activityId: task.activityId, workflowId: task.workflowId }, 'role taken');
     this.#hold(task, role);
   }
 
@@ -178,7 +183,7 @@ export class Agent {
       guard,
       { token: task.token, epoch, leaseMs, marginMs: this.#member.marginMs(leaseMs) },
       () => ({ epoch, role: 'primary', phase, fence: guard.status.fence }),
-      () => {},
+      (beat) => this.#member.metrics.renewed(beat),
     );
     keeper.start();
     return keeper;
@@ -189,6 +194,7 @@ export class Agent {
     void this.#member.guard.lost.then(async (why) => {
       if (this.#stop.signal.aborted) return;
       this.#log.error({ why }, 'guard lost');
+      this.#member.metrics.guardLost();
       this.#holder?.guardLost?.();
       for (;;) {
         try {

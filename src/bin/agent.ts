@@ -2,6 +2,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Agent } from '../agent/agent.ts';
 import { Member } from '../agent/member.ts';
+import { serveMetrics } from '../agent/metrics-server.ts';
 import { StateFile } from '../agent/state-file.ts';
 import { openDriver } from '../database/index.ts';
 import { UnderstudyError } from '../model/error.ts';
@@ -61,6 +62,7 @@ export async function runAgent(o: AgentOptions): Promise<void> {
     log,
   });
   const agent = new Agent(member, temporal, log);
+  if (local.metrics !== undefined) serveMetrics(local.metrics, () => member.metrics.text(), log);
   const stop = (): void => agent.stop();
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);

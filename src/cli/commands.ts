@@ -13,6 +13,7 @@ import { register as replay } from './replay.ts';
 import { register as setup } from './setup.ts';
 import { register as status } from './status.ts';
 import { register as validate } from './validate.ts';
+import { register as support } from './support.ts';
 import { register as words } from './words.ts';
 import { register as worker } from './worker.ts';
 
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Register[] = [
   approve,
   incidents,
   replay,
+  support,
   local,
   demo,
   bench,
