@@ -15,29 +15,28 @@ export function register(program: Program): void {
     .description(
       "Writes configuration (secrets as their names), doctor's findings, status, incidents with their reports, histories, and the ends of the logs that lie on this machine into one .tar.gz, which its owner alone may read. Values of secrets are taken out, and what looks like one; host names, addresses, member names and the reasons that people typed stay in. Look through it before you send it. What cannot be had is left out, and the manifest says why.",
     )
-    .option('--output <file>', 'where to; left out: understudy-support-<time>.tar.gz, here')
+    .option('--to <file>', 'where to; left out: understudy-support-<time>.tar.gz, here')
     .option('--incidents <n>', 'of how many incidents of each group, the newest', '5')
     .option('--log <file...>', "further log files, such as an agent's or a worker's")
     .option('--database-log', "the ends of the databases' logs, too: statements may stand in them")
-    .addHelpText('after', example('understudy support bundle', 'understudy support bundle --output /tmp/b.tar.gz --log /var/log/understudy-worker.log'))
+    .addHelpText('after', example('understudy support bundle', 'understudy support bundle --to /tmp/b.tar.gz --log /var/log/understudy-worker.log'))
     .action(async (options, command) => bundle(options, command));
 }
 
 interface Options {
-  readonly output?: string | undefined;
+  readonly to?: string | undefined;
   readonly incidents: string;
   readonly log?: readonly string[] | undefined;
   readonly databaseLog?: true | undefined;
 }
 
-async function bundle({ output, incidents, log = [], databaseLog }: Options, command: Program): Promise<void> {
+async function bundle({ to, incidents, log = [], databaseLog }: Options, command: Program): Promise<void> {
   const name = `understudy-support-${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
-  const file = path.resolve(output ?? `${name}.tar.gz`);
+  const file = path.resolve(to ?? `${name}.tar.gz`);
   const count = Number(incidents);
   if (!Number.isSafeInteger(count) || count < 0)
     throw new CliError(EXIT.usage, `--incidents ${incidents} is no whole number`, { next: 'give it one, such as 5' });
-  if (existsSync(file))
-    throw new CliError(EXIT.failed, `${file} is there already, and nothing is overwritten`, { next: 'remove it, or name another by --output' });
+  if (existsSync(file)) throw new CliError(EXIT.failed, `${file} is there already, and nothing is overwritten`, { next: 'remove it, or name another by --to' });
   // Whatever is written from here on is for its owner alone.
   process.umask(0o077);
   const { collectParts } = await import('./support-parts.ts');
@@ -69,6 +68,6 @@ async function pack(file: string, folder: string, name: string): Promise<void> {
   if (failed)
     throw new CliError(EXIT.failed, `${file} could not be written`, {
       why: stderr || shortMessage || 'tar failed',
-      next: 'install tar, or name another place by --output',
+      next: 'install tar, or name another place by --to',
     });
 }

@@ -7,7 +7,7 @@ import {
   defaultFailureConverter,
   defaultPayloadConverter,
 } from '@temporalio/common';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import type { CodecConfig, SecretRef } from '../model/config.ts';
 import { UnderstudyError } from '../model/error.ts';
 import { resolveSecret } from './secret.ts';
@@ -20,7 +20,7 @@ const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-const { Payload: Wire } = temporal.api.common.v1;
+const { Payload: Wire } = proto.temporal.api.common.v1;
 
 /**
  * Encrypts every payload whole, AES-256-GCM, each with a nonce of its own. What is not encrypted passes through: histories from before the codec, and
@@ -57,9 +57,10 @@ export class EncryptionCodec implements PayloadCodec {
   #open({ metadata, data }: Payload): Payload {
     const id = Buffer.from(metadata?.[KEY_ID] ?? []).toString();
     const sealed = Buffer.from(data ?? []);
-    const decipher = createDecipheriv('aes-256-gcm', this.#keyOf(id), sealed.subarray(0, NONCE_BYTES));
-    decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+    const key = this.#keyOf(id);
     try {
+      const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, NONCE_BYTES));
+      decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
       return Wire.decode(Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]));
     } catch (error) {
       throw new UnderstudyError(

@@ -22,7 +22,7 @@ export class SecureTemporal {
   /** The common names of the certificates that were shown. */
   readonly callers = new Set<string>();
   readonly authorizations = new Set<string | undefined>();
-  /** Calls, by the program that made them: the SDK's name of its client. */
+  /** The gRPC clients that called, by their names. */
   readonly clients = new Set<string | undefined>();
   refused = 0;
   readonly #server: http2.Http2SecureServer;
@@ -75,7 +75,7 @@ export class SecureTemporal {
 
   #pass(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, upstream: http2.ClientHttp2Session): void {
     this.authorizations.add(headers.authorization);
-    this.clients.add(headers['client-name'] as string | undefined);
+    this.clients.add(/^[a-z-]+/.exec(headers['user-agent'] ?? '')?.[0]);
     stream.on('error', () => undefined);
     const { apiKey, target } = this.#options;
     if (apiKey !== undefined && headers.authorization !== `Bearer ${apiKey()}`) {
