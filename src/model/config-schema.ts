@@ -60,17 +60,23 @@ const DNS_NAME = /^(?=.{1,254}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\
 export const DNS_NAME_WORDS = 'an absolute DNS name, with its final dot';
 const dnsName = (description: string) => z.string(DNS_NAME_WORDS).regex(DNS_NAME, DNS_NAME_WORDS).meta({ description });
 
+/** No control character: a line break or a NUL would end what the text is written into. */
+// oxlint-disable no-control-regex
+const PATH = /^\/[^\u0000-\u001f\u007f]{0,4094}$/;
+const ONE_LINE = /^[^\u0000-\u001f\u007f]{1,253}$/;
+const ROLE = /^[^\u0000-\u001f\u007f"'\\]{1,63}$/;
+// oxlint-enable no-control-regex
+
 const ABSOLUTE_WORDS = 'an absolute path, such as /var/lib/understudy';
 const absolutePath = (description: string) =>
   z
     .string(ABSOLUTE_WORDS)
-    .regex(/^\/[^\u0000-\u001f\u007f]{0,4094}$/, ABSOLUTE_WORDS)
+    .regex(PATH, ABSOLUTE_WORDS)
     .meta({ description });
-/** One line of at least one character: a line break or a NUL would end what it is written into. */
 const text = (words: string, description: string) =>
   z
     .string(words)
-    .regex(/^[^\u0000-\u001f\u007f]{1,253}$/, words)
+    .regex(ONE_LINE, words)
     .meta({ description });
 
 export const SECRET_WORDS = 'a secret is named, never written: { env: NAME } or { file: /path }';
@@ -230,7 +236,7 @@ const credential = (user: string, description: string) =>
       {
         user: z
           .string('the name of a role')
-          .regex(/^[^\u0000-\u001f\u007f"'\\]{1,63}$/, 'the name of a role: 1 to 63 characters, no quotes or backslashes')
+          .regex(ROLE, 'the name of a role: 1 to 63 characters, no quotes or backslashes')
           .prefault(user)
           .meta({ description: 'The name of the role.' }),
         password: secret('Its password.').optional(),
