@@ -8,7 +8,7 @@ import { loadConfig } from '../runtime/config.ts';
 import { type Target, resolveTarget } from '../runtime/connection.ts';
 import { openLog } from '../runtime/log.ts';
 import { resolveSecret } from '../runtime/secret.ts';
-import { workerConverter } from '../runtime/worker-converter.ts';
+import { encrypts, workerConverter } from '../runtime/worker-converter.ts';
 import { workflowBundle } from '../runtime/workflow-bundle.ts';
 import { runDirectly } from './direct.ts';
 
@@ -32,7 +32,7 @@ export async function runWorker(configFile: string): Promise<void> {
     connection,
     namespace,
     taskQueue: CONTROL_QUEUE,
-    workflowBundle: await workflowBundle(config.temporal.codec !== undefined),
+    workflowBundle: await workflowBundle(encrypts(config.temporal.codec)),
     dataConverter: workerConverter(config.temporal.codec),
     activities: controlActs(providers),
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,

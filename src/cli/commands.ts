@@ -3,6 +3,7 @@ import { register as agent } from './agent.ts';
 import { register as apply } from './apply.ts';
 import { register as approve } from './approve.ts';
 import { register as bench } from './bench.ts';
+import { register as codecServer } from './codec-server.ts';
 import { register as completion } from './completion.ts';
 import { register as demo } from './demo.ts';
 import { register as doctor } from './doctor.ts';
@@ -32,6 +33,7 @@ export const COMMANDS: readonly Register[] = [
   incidents,
   replay,
   support,
+  codecServer,
   local,
   demo,
   bench,

@@ -68,16 +68,8 @@ const ROLE = /^[^\u0000-\u001f\u007f"'\\]{1,63}$/;
 // oxlint-enable no-control-regex
 
 const ABSOLUTE_WORDS = 'an absolute path, such as /var/lib/understudy';
-const absolutePath = (description: string) =>
-  z
-    .string(ABSOLUTE_WORDS)
-    .regex(PATH, ABSOLUTE_WORDS)
-    .meta({ description });
-const text = (words: string, description: string) =>
-  z
-    .string(words)
-    .regex(ONE_LINE, words)
-    .meta({ description });
+const absolutePath = (description: string) => z.string(ABSOLUTE_WORDS).regex(PATH, ABSOLUTE_WORDS).meta({ description });
+const text = (words: string, description: string) => z.string(words).regex(ONE_LINE, words).meta({ description });
 
 export const SECRET_WORDS = 'a secret is named, never written: { env: NAME } or { file: /path }';
 const secret = (description: string) =>
@@ -108,7 +100,7 @@ export const CODEC_KEY_ID = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$/;
 const Codec = z
   .strictObject(
     {
-      encodeWith: text('the id of a key', 'The key that encrypts from now on, by its id.'),
+      encodeWith: text('the id of a key', 'The key that encrypts from now on, by its id. Left out: nothing is encrypted, and what was is read.').optional(),
       keys: z.record(z.string(), secret('A key: 32 bytes in base64, such as `openssl rand -base64 32` makes.'), 'ids, each with its key').meta({
         description: 'Keys by id. All of them decrypt: an old one stays until no history needs it.',
         propertyNames: { type: 'string', pattern: CODEC_KEY_ID.source },

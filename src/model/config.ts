@@ -29,9 +29,9 @@ export interface TlsFiles {
   readonly key?: string;
 }
 
-/** Keys by id. One encrypts what is written from now on; every one of them decrypts what an earlier one wrote. */
+/** Keys by id. One encrypts what is written from now on, or none does; every one of them decrypts what it wrote. */
 export interface CodecConfig {
-  readonly encodeWith: string;
+  readonly encodeWith?: string;
   readonly keys: Readonly<Record<string, SecretRef>>;
 }
 

@@ -4,7 +4,7 @@ import type { CodecConfig } from '../model/config.ts';
 import type { GroupSpec } from '../model/group.ts';
 import type { Incident } from '../model/incident.ts';
 import { dataConverterOf } from '../runtime/codec.ts';
-import { workerConverter } from '../runtime/worker-converter.ts';
+import { encrypts, workerConverter } from '../runtime/worker-converter.ts';
 import { type RecordedHistory, hasRun, incidentOf, runIdOf, typeOf } from './histories.ts';
 
 export interface ReplayInput {
@@ -39,7 +39,7 @@ export interface Replayed {
  */
 export async function* replayHistories({ histories, specOf, bundle, codec }: ReplayInput): AsyncGenerator<Replayed> {
   const { Worker } = await import('@temporalio/worker');
-  const workflowBundle = bundle ?? (await (await import('../runtime/workflow-bundle.ts')).workflowBundle(codec !== undefined));
+  const workflowBundle = bundle ?? (await (await import('../runtime/workflow-bundle.ts')).workflowBundle(encrypts(codec)));
   const converter = dataConverterOf(codec);
   let current: RecordedHistory | undefined;
   async function* remembering(): AsyncGenerator<RecordedHistory> {

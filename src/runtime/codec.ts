@@ -30,23 +30,25 @@ const { Payload: Wire } = proto.temporal.api.common.v1;
  * as long as a history needs it.
  */
 export class EncryptionCodec implements PayloadCodec {
-  readonly #encodeWith: string;
+  readonly #encodeWith: string | undefined;
   readonly #keys: ReadonlyMap<string, Buffer>;
 
   /** @throws UnderstudyError `SecretMissing` where a key is not there, or is no key of 32 bytes */
   constructor({ encodeWith, keys }: CodecConfig, resolve: (ref: SecretRef) => string = resolveSecret) {
     this.#encodeWith = encodeWith;
     this.#keys = new Map(Object.entries(keys).map(([id, ref]) => [id, readKey(id, resolve(ref))]));
-    this.#keyOf(encodeWith);
+    if (encodeWith !== undefined) this.#keyOf(encodeWith);
   }
 
   async encode(payloads: Payload[]): Promise<Payload[]> {
-    const key = this.#keyOf(this.#encodeWith);
+    const id = this.#encodeWith;
+    if (id === undefined) return payloads;
+    const key = this.#keyOf(id);
     return payloads.map((payload) => {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv('aes-256-gcm', key, nonce);
       const sealed = Buffer.concat([nonce, cipher.update(Wire.encode(payload).finish()), cipher.final(), cipher.getAuthTag()]);
-      return { metadata: { encoding: ENCODING, [KEY_ID]: Buffer.from(this.#encodeWith) }, data: sealed };
+      return { metadata: { encoding: ENCODING, [KEY_ID]: Buffer.from(id) }, data: sealed };
     });
   }
 
@@ -101,7 +103,7 @@ export function dataConverterOf(codec: CodecConfig | undefined): LoadedDataConve
   if (codec === undefined) return { payloadConverter: defaultPayloadConverter, failureConverter: defaultFailureConverter, payloadCodecs: [] };
   return {
     payloadConverter: defaultPayloadConverter,
-    failureConverter: new DefaultFailureConverter({ encodeCommonAttributes: true }),
+    failureConverter: new DefaultFailureConverter({ encodeCommonAttributes: codec.encodeWith !== undefined }),
     payloadCodecs: [new EncryptionCodec(codec)],
   };
 }

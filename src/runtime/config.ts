@@ -137,8 +137,12 @@ function toConfig(raw: RawConfig, file: string): Config {
   };
 }
 
-function toTemporal({ tls, ...rest }: RawConfig['temporal']): TemporalConfig {
-  return { ...defined(rest), ...(tls === undefined ? {} : { tls: defined(tls) }) };
+function toTemporal({ tls, codec, ...rest }: RawConfig['temporal']): TemporalConfig {
+  return {
+    ...defined(rest),
+    ...(codec === undefined ? {} : { codec: defined(codec) }),
+    ...(tls === undefined ? {} : { tls: defined(tls) }),
+  };
 }
 
 function toProvider({ timeout, ...rest }: RawConfig['providers'][string]): ProviderConfig {

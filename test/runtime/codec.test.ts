@@ -50,6 +50,13 @@ describe('the payload codec', () => {
     expect(Buffer.from((await rotated.encode(before))[0]?.metadata?.['encryption-key-id'] ?? []).toString()).toBe('new');
   });
 
+  it('before the first key writes, every process can read: without encodeWith nothing is encrypted', async () => {
+    const reader = new EncryptionCodec({ keys: { new: { env: 'NEW' } } }, resolve);
+    const plain = [payload('x')];
+    expect(await reader.encode(plain)).toEqual(plain);
+    expect((await reader.decode(await codec('new', 'NEW').encode(plain))).map((one) => defaultPayloadConverter.fromPayload(one))).toEqual(['x']);
+  });
+
   it('what was never encrypted passes through: signals by the Temporal UI, histories from before', async () => {
     const plain = [payload({ by: 'ada', reason: 'x' })];
     expect(await codec('new', 'NEW').decode(plain)).toEqual(plain);
