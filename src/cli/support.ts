@@ -65,9 +65,10 @@ async function place(part: Part, folder: string): Promise<void> {
 async function pack(file: string, folder: string, name: string): Promise<void> {
   const { execa } = await import('execa');
   const { failed, stderr, shortMessage } = await execa('tar', ['-czf', file, '-C', folder, name], { reject: false, stdin: 'ignore' });
-  if (failed)
-    throw new CliError(EXIT.failed, `${file} could not be written`, {
-      why: stderr || shortMessage || 'tar failed',
-      next: 'install tar, or name another place by --to',
-    });
+  if (!failed) return;
+  await rm(file, { force: true });
+  throw new CliError(EXIT.failed, `${file} could not be written`, {
+    why: stderr || shortMessage || 'tar failed',
+    next: 'install tar, or name another place by --to',
+  });
 }

@@ -5,6 +5,7 @@ import { fc, it as property } from '@fast-check/vitest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { makeSettings, printSettings, quoteSetting } from '../../src/database/postgres/settings.ts';
+import { FormatError, encodeName } from '../../src/providers/rfc2136/rdata.ts';
 import type { PostgresConfig } from '../../src/model/config.ts';
 import { checkConfig, loadConfig, printMistakes } from '../../src/runtime/config.ts';
 
@@ -233,6 +234,19 @@ describe('a value that reaches a file of PostgreSQL stays a value', () => {
       for (const line of lines) expect(line.startsWith('#') || LINE.test(line), line).toBe(true);
     },
   );
+
+  property.prop([fc.string({ unit: 'binary', maxLength: 80 })], { numRuns: 500 })('a name reaches DNS whole, or not at all', (name) => {
+    let wire: Buffer;
+    try {
+      wire = encodeName(name);
+    } catch (error) {
+      expect(error).toBeInstanceOf(FormatError);
+      return;
+    }
+    // As long as the labels that were written, each with its length before it: none ended early, none became two.
+    expect(wire.length).toBe(name === '' || name === '.' ? 1 : Buffer.byteLength(name.replace(/\.$/, '')) + 2);
+    expect(wire.at(-1)).toBe(0);
+  });
 
   it('a NUL is refused', () => expect(() => quoteSetting('a\0b')).toThrow(/NUL/));
 });

@@ -73,6 +73,29 @@ describeWithPart([...PARTS, OPENSSL], 'a group with certificates, an API key, en
   });
 
   it(
+    'an API key is replaced under a running group: nobody is restarted, and nothing happens',
+    async () => {
+      const before = drill.stage.members.map(({ name }) => drill.stage.pidsOf(name));
+      const key = drill.replaceApiKey();
+      const shown = (): string[] => ['grpc-node-js', 'tonic'].filter((client) => !drill.secure.keysOfClients.has(`${client} Bearer ${key}`));
+      // A worker shows it when it has something to say: it is asked.
+      const missing = async (): Promise<string[]> => {
+        await statusOf(drill.stage);
+        return shown().map((client) => `${client} shows the old one`);
+      };
+      await waitUntil('the new key to be shown', missing, { limitMs: LIMIT_MS / 2, everyMs: 250 });
+      drill.accepted.shift();
+      const { refused } = drill.secure;
+      await cli('switchover', 'orders', '--reason', REASON, '--yes');
+      await steady();
+      expect(await statusOf(drill.stage)).toMatchObject({ phase: 'steady', epoch: 4 });
+      expect(drill.secure.refused).toBe(refused);
+      expect(drill.stage.members.map(({ name }) => drill.stage.pidsOf(name).agent)).toEqual(before.map(({ agent }) => agent));
+    },
+    LIMIT_MS,
+  );
+
+  it(
     'the command line reads what was encrypted, and replays it',
     async () => {
       const [status, incidents, report, replay, doctor, validate] = [
@@ -83,9 +106,9 @@ describeWithPart([...PARTS, OPENSSL], 'a group with certificates, an API key, en
         await cli('doctor'),
         await cli('validate'),
       ];
-      expect(status.stdout).toMatch(/steady; primary pg-\w, epoch 3/);
+      expect(status.stdout).toMatch(/steady; primary pg-\w, epoch 4/);
       expect(status.stdout).toMatch(/pg-\w +standby +following/);
-      expect((JSON.parse(incidents.stdout) as { incidents: unknown[] }).incidents).toHaveLength(2);
+      expect((JSON.parse(incidents.stdout) as { incidents: unknown[] }).incidents).toHaveLength(3);
       expect(report.stdout).toContain(REASON);
       expect(JSON.parse(replay.stdout)).toMatchObject({
         differing: 0,
@@ -99,7 +122,7 @@ describeWithPart([...PARTS, OPENSSL], 'a group with certificates, an API key, en
 
   it('nothing can be read in a history without the key, and everything with it', async () => {
     const histories = await drill.histories();
-    expect(histories.map(({ id }) => id).toSorted()).toEqual(['failover/orders/2', 'group/orders', 'switchover/orders/3']);
+    expect(histories.map(({ id }) => id).toSorted()).toEqual(['failover/orders/2', 'group/orders', 'switchover/orders/3', 'switchover/orders/4']);
     const { converter } = drill.stage.connected;
     let opened = '';
     for (const { json } of histories) {
@@ -138,7 +161,7 @@ describeWithPart([...PARTS, OPENSSL], 'a group with certificates, an API key, en
     const texts = await Promise.all(drill.metricsPorts.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()));
     expect(texts.filter((text) => /^understudy_role\{[^}]*role="primary"\} 1$/m.test(text))).toHaveLength(1);
     const primary = texts.find((text) => /role="primary"\} 1$/m.test(text)) ?? '';
-    expect(primary).toMatch(/^understudy_epoch\{[^}]*\} 3$/m);
+    expect(primary).toMatch(/^understudy_epoch\{[^}]*\} 4$/m);
     expect(primary).toMatch(/^understudy_lease_left_seconds\{[^}]*\} [12]\.\d+$/m);
     expect(primary).toMatch(/^understudy_lease_renewals_total\{[^}]*answer="ok"\} [1-9]/m);
     expect(primary).toMatch(/^understudy_followers\{[^}]*state="streaming"\} 2$/m);
@@ -154,7 +177,8 @@ describeWithPart([...PARTS, OPENSSL], 'a group with certificates, an API key, en
       const file = path.join(folder, 'b.tar.gz');
       const { logs } = drill.stage.layout;
       const planted = path.join(folder, 'planted.log');
-      const { superuser = '', 'client key': pem = '', ...known } = drill.secrets;
+      // What is in no file any more cannot be known; it is of no use any more, either.
+      const { superuser = '', 'client key': pem = '', 'replaced API key': _, ...known } = drill.secrets;
       writeFileSync(
         planted,
         [...Object.values(known), `password=${superuser}`, '-----BEGIN PRIVATE KEY-----', pem, '-----END PRIVATE KEY-----', 'the last line'].join('\n'),

@@ -22,13 +22,16 @@ export class SecureStage {
   readonly stage: Stage;
   readonly secure: SecureTemporal;
   /** By what it is for. */
-  readonly secrets: Readonly<Record<string, string>>;
+  readonly secrets: Record<string, string>;
   readonly metricsPorts: readonly number[];
+  /** What the server lets in. */
+  readonly accepted: string[];
   readonly #dir: string;
   readonly #seen = new Map<string, string>();
   readonly #watch: NodeJS.Timeout;
 
-  private constructor(stage: Stage, secure: SecureTemporal, secrets: Record<string, string>, metricsPorts: readonly number[], dir: string) {
+  private constructor(stage: Stage, secure: SecureTemporal, secrets: Record<string, string>, metricsPorts: readonly number[], accepted: string[], dir: string) {
+    this.accepted = accepted;
     this.stage = stage;
     this.secure = secure;
     this.secrets = secrets;
@@ -56,6 +59,7 @@ export class SecureStage {
       return { file: at };
     };
     const metricsPorts = [await freePort(), await freePort(), await freePort()];
+    const accepted = [secrets['API key'] ?? ''];
     let secure: SecureTemporal | undefined;
     // The stage asks the members as any client does.
     process.env['PGPASSWORD'] = secrets['superuser'] ?? '';
@@ -71,7 +75,7 @@ export class SecureStage {
       signal: AbortSignal.timeout(120_000),
       env: { PGPASSWORD: undefined, [SUPERUSER_VARIABLE]: secrets['superuser'], UNDERSTUDY_LOG_LEVEL: 'trace' },
       adjust: async ({ temporal, groups }) => {
-        secure = await SecureTemporal.start({ target: String(temporal['address']), ca: authority.ca, ...server, apiKey: () => secrets['API key'] ?? '' });
+        secure = await SecureTemporal.start({ target: String(temporal['address']), ca: authority.ca, ...server, apiKey: () => accepted });
         Object.assign(temporal, {
           address: secure.address,
           tls: { ca: authority.ca, ...client },
@@ -90,7 +94,7 @@ export class SecureStage {
     };
     const stage = await Compiled.start(options);
     if (secure === undefined) throw new Error('the configuration was not adjusted');
-    return new SecureStage(stage, secure, { ...secrets, TSIG: readFileSync(layoutOf(stage.layout.dir).secret, 'utf8').trim() }, metricsPorts, dir);
+    return new SecureStage(stage, secure, { ...secrets, TSIG: readFileSync(layoutOf(stage.layout.dir).secret, 'utf8').trim() }, metricsPorts, accepted, dir);
   }
 
   async stop(keep: boolean): Promise<void> {
@@ -99,6 +103,15 @@ export class SecureStage {
     await this.secure.close();
     delete process.env['PGPASSWORD'];
     if (!keep) rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  /** Another API key in the file that the configuration names, as an operator's tool would put it there. */
+  replaceApiKey(): string {
+    const key = `api-${randomBytes(12).toString('hex')}`;
+    this.accepted.push(key);
+    Object.assign(this.secrets, { 'API key': key, 'replaced API key': this.secrets['API key'] });
+    writeFileSync(path.join(this.#dir, 'API-key.secret'), `${key}\n`);
+    return key;
   }
 
   /** The forms that a secret could be written in. */

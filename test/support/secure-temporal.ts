@@ -8,8 +8,8 @@ export interface SecureTemporalOptions {
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
-  /** Asked at each call; left out: nobody needs a key. */
-  readonly apiKey?: () => string;
+  /** Those that do, asked at each call; left out: nobody needs a key. */
+  readonly apiKey?: () => string | readonly string[];
 }
 
 const { HTTP2_HEADER_AUTHORIZATION: AUTHORIZATION, HTTP2_HEADER_AUTHORITY: AUTHORITY, HTTP2_HEADER_SCHEME: SCHEME } = http2.constants;
@@ -24,6 +24,8 @@ export class SecureTemporal {
   readonly authorizations = new Set<string | undefined>();
   /** The gRPC clients that called, by their names. */
   readonly clients = new Set<string | undefined>();
+  /** The gRPC client's name and the key that it showed, of each call. */
+  readonly keysOfClients = new Set<string>();
   refused = 0;
   readonly #server: http2.Http2SecureServer;
   readonly #sessions = new Set<http2.Http2Session>();
@@ -75,10 +77,11 @@ export class SecureTemporal {
 
   #pass(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, upstream: http2.ClientHttp2Session): void {
     this.authorizations.add(headers.authorization);
+    this.keysOfClients.add(`${/^[a-z-]+/.exec(headers['user-agent'] ?? '')?.[0]} ${headers.authorization}`);
     this.clients.add(/^[a-z-]+/.exec(headers['user-agent'] ?? '')?.[0]);
     stream.on('error', () => undefined);
     const { apiKey, target } = this.#options;
-    if (apiKey !== undefined && headers.authorization !== `Bearer ${apiKey()}`) {
+    if (apiKey !== undefined && ![apiKey()].flat().some((key) => headers.authorization === `Bearer ${key}`)) {
       this.refused += 1;
       stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '16', 'grpc-message': 'no such key' }, { endStream: true });
       return;
