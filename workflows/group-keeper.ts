@@ -646,6 +646,7 @@ export class GroupKeeper {
   #noteIncident(id: string, kind: Incident['kind'], epoch: number, cause: string): void {
     this.#endedMeanwhile = undefined;
     this.state.incidents = [...this.state.incidents, { id, kind, epoch, cause, outcome: 'running', startedAtMs: Date.now() }].slice(-INCIDENTS_KEPT);
+    log.info('incident begins', { id, kind, epoch, cause });
   }
 
   /** Records that an incident did not bring to an end are the group's to publish: it lives longer. */

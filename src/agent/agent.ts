@@ -1,4 +1,5 @@
 import type { Client, Connection } from '@temporalio/client';
+import type { LoadedDataConverter } from '@temporalio/common';
 import type { Logger } from 'pino';
 import type { CheckpointAsk, InspectAsk, GovernAsk, MemberAsk, MemberNews, Promoted, PromoteAsk, StepDownAsk } from '../model/act.ts';
 import { renewEveryMs } from '../decide/deadline.ts';
@@ -36,11 +37,11 @@ export class Agent {
   #taking: Promise<unknown> = Promise.resolve();
   #promotion: { readonly epoch: number; readonly over: Promise<void>; readonly end: () => void } | undefined;
 
-  constructor(member: Member, temporal: { connection: Connection; client: Client; namespace: string }, log: Logger) {
+  constructor(member: Member, temporal: { connection: Connection; client: Client; namespace: string; converter?: LoadedDataConverter }, log: Logger) {
     this.#member = member;
     this.#log = log;
     const queue = memberQueue(member.group, member.spec.name);
-    this.#queue = new TaskQueue(temporal.connection, temporal.namespace, queue, `agent ${queue} ${process.pid}`);
+    this.#queue = new TaskQueue(temporal.connection, temporal.namespace, queue, `agent ${queue} ${process.pid}`, temporal.converter);
     this.#news = new NewsDesk(temporal.client, log);
     this.#watchGuard();
   }
@@ -93,9 +94,14 @@ export class Agent {
     try {
       if (task.type === 'primary' || task.type === 'standby') {
         if (await this.#isToBeTaken(task)) await this.#take(task);
-      } else await this.#queue.complete(task.token, await this.#act(task));
+      } else {
+        await this.#queue.complete(task.token, await this.#act(task));
+        this.#member.metrics.acted('done');
+        this.#log.info({ act: task.type, activityId: task.activityId, incident: task.workflowId }, 'act done');
+      }
     } catch (error) {
-      this.#log.warn({ err: error, act: task.type, activityId: task.activityId }, 'act failed');
+      this.#member.metrics.acted('failed');
+      this.#log.warn({ err: error, act: task.type, activityId: task.activityId, incident: task.workflowId }, 'act failed');
       await this.#queue.fail(task.token, error);
     }
   }
@@ -145,7 +151,7 @@ export class Agent {
       ...forget,
       held: { ...role, token: Buffer.from(task.token).toString('base64'), workflowId: task.workflowId },
     });
-    this.#log.info({ role: role.kind, epoch: role.order.epoch, activityId: task.activityId }, 'role taken');
+    this.#log.info({ role: role.kind, epoch: role.order.epoch, activityId: task.activityId, workflowId: task.workflowId }, 'role taken');
     this.#hold(task, role);
   }
 
@@ -237,7 +243,7 @@ export class Agent {
       guard,
       { token: task.token, epoch, leaseMs, marginMs: this.#member.marginMs(leaseMs) },
       () => ({ epoch, role: 'primary', phase, fence: guard.status.fence }),
-      { heard: () => {} },
+      { heard: (beat) => this.#member.metrics.renewed(beat) },
     );
     keeper.start();
     return keeper;
@@ -248,6 +254,7 @@ export class Agent {
     void this.#member.guard.lost.then(async (why) => {
       if (this.#stop.signal.aborted) return;
       this.#log.error({ why }, 'guard lost');
+      this.#member.metrics.guardLost();
       this.#holder?.guardLost?.();
       for (;;) {
         try {

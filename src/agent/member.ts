@@ -9,6 +9,7 @@ import type { CommitRule, MemberSpec } from '../model/group.ts';
 import type { MemberReport } from '../model/member.ts';
 import { BOOT_RESOLUTION_MS, bootTimeMs } from '../runtime/clock.ts';
 import { Feed } from './feed.ts';
+import { AgentMetrics } from './metrics.ts';
 import type { StateFile } from './state-file.ts';
 
 /** How long a look at the database may take before the member says that it does not answer. */
@@ -44,6 +45,7 @@ export class Member {
   readonly state: StateFile;
   readonly feed: Feed;
   readonly log: Logger;
+  readonly metrics: AgentMetrics;
   #guard: GuardClient;
   readonly #guardOptions: GuardOptions;
   #live: LiveDatabase | undefined;
@@ -63,6 +65,7 @@ export class Member {
     this.feed = new Feed(bootTimeMs() + BOOT_RESOLUTION_MS);
     this.#guardOptions = parts.guard;
     this.#guard = guard;
+    this.metrics = new AgentMetrics(parts.group, parts.spec.name, this);
   }
 
   static async open(parts: MemberParts): Promise<Member> {

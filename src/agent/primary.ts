@@ -194,8 +194,9 @@ export class PrimaryHolder implements RoleHolder {
       return words === undefined ? undefined : { cause: 'hung', words };
     }
     if (this.#pulse.inRecovery) return { cause: 'not-ours', words: 'the database is in recovery: somebody restarted it as a standby' };
+    this.#member.metrics.saw(this.#pulse);
     this.#tell();
-    return alsoWrite ? writes.judge(await live.probeWrite(Math.min(this.#order.hungAfterMs, 2000))) : undefined;
+    return alsoWrite ? writes.judge(await this.#member.metrics.timeProbe(() => live.probeWrite(Math.min(this.#order.hungAfterMs, 2000)))) : undefined;
   }
 
   async #reconnect(writes: WriteWatch): Promise<LiveDatabase | undefined> {
@@ -225,6 +226,7 @@ export class PrimaryHolder implements RoleHolder {
   }
 
   #hear(beat: Beat): void {
+    this.#member.metrics.renewed(beat);
     if (this.#finishing) return;
     switch (beat) {
       case 'paused':

@@ -131,6 +131,7 @@ export class StandbyHolder implements RoleHolder {
       this.#words = error.message;
       return 'lost';
     }
+    this.#member.metrics.saw(this.#pulse);
     this.#member.feed.see(this.#pulse.receiver, bootTimeMs() + BOOT_RESOLUTION_MS, this.#pulse.flushedLsn);
     if (!this.#pulse.inRecovery) return 'strayed';
     if (this.#pulse.receiver.state === 'streaming') {

@@ -1,9 +1,9 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Logger } from 'pino';
 import { Agent } from '../agent/agent.ts';
 import { Member, pause } from '../agent/member.ts';
+import { serveMetrics } from '../agent/metrics-server.ts';
 import { refuseOtherCluster, StateFile } from '../agent/state-file.ts';
 import { isTransient } from '../agent/task.ts';
 import { openDriver } from '../database/index.ts';
@@ -11,6 +11,7 @@ import { UnderstudyError } from '../model/error.ts';
 import { loadConfig } from '../runtime/config.ts';
 import { connect, type Connected } from '../runtime/connection.ts';
 import { openLog } from '../runtime/log.ts';
+import { claimStateDir } from '../runtime/private-files.ts';
 import { resolveSecret } from '../runtime/secret.ts';
 import { findPostgres } from '../runtime/tools/postgres.ts';
 import { runDirectly } from './direct.ts';
@@ -38,11 +39,16 @@ export async function runAgent(o: AgentOptions): Promise<void> {
   if (spec === undefined || local === undefined) {
     throw new UnderstudyError('BadInput', `group ${o.group} has no member ${o.member}; it has ${group.spec.members.map(({ name }) => name).join(', ')}`);
   }
-  await mkdir(local.stateDir, { recursive: true, mode: 0o755 });
+  claimStateDir(local.stateDir);
   const log = await openLog({ name: 'agent', fields: { group: o.group, member: o.member } });
   // A restarted agent must not wait for a server that is away while its primary's lease runs out.
   const known = o.claimAnew ? undefined : (await StateFile.peek(local.stateDir))?.cluster;
-  const temporal = await connect({ temporal: config.temporal, purpose: 'agent', lazily: known !== undefined });
+  const temporal = await connect({
+    temporal: config.temporal,
+    purpose: 'agent',
+    lazily: known !== undefined,
+    warn: (error) => log.warn({ err: error }, 'certificates were not renewed: the last ones that fit stand'),
+  });
   const cluster = known ?? (await clusterOf(temporal));
   const tools = await findPostgres({ fetch: true, ...(group.postgres.bin === undefined ? {} : { bin: group.postgres.bin }) });
   const driver = openDriver(group.spec.database, {
@@ -64,6 +70,7 @@ export async function runAgent(o: AgentOptions): Promise<void> {
     log,
   });
   const agent = new Agent(member, temporal, log);
+  if (local.metrics !== undefined) serveMetrics(local.metrics, () => member.metrics.text(), log);
   const stop = (): void => agent.stop();
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);

@@ -5,26 +5,30 @@ import { fileURLToPath } from 'node:url';
 import { cacheDirectory, isOurs, openCache } from './tools/cache.ts';
 
 /** The compiled tree: this file lies in `dist/src/runtime`. */
-const DIST = fileURLToPath(new URL('../../', import.meta.url));
-const BESIDE = path.join(DIST, 'workflow-bundle.js');
+const DIST = path.resolve(fileURLToPath(new URL('../../', import.meta.url)));
 
 /**
  * The workflows in one file, as Temporal's sandbox wants them, made when it is missing or older than what it is made of: a worker then starts in
  * a third of a second instead of one and a half. It lies beside the compiled tree or, where this account may not write there, in its cache.
+ *
+ * @param encrypted make failures of which nothing can be read without the codec's key
  */
-export async function workflowBundle(): Promise<{ codePath: string }> {
-  const cached = path.join(cacheDirectory(), `workflow-bundle-${createHash('sha256').update(DIST).digest('hex').slice(0, 12)}.js`);
-  for (const codePath of [BESIDE, cached]) if (await isFresh(codePath)) return { codePath };
+export async function workflowBundle(encrypted = false): Promise<{ codePath: string }> {
+  const name = encrypted ? 'workflow-bundle.encrypted' : 'workflow-bundle';
+  const besideTree = path.join(DIST, `${name}.js`);
+  const cached = path.join(cacheDirectory(), `${name}-${createHash('sha256').update(DIST).digest('hex').slice(0, 12)}.js`);
+  for (const codePath of [besideTree, cached]) if (await isFresh(codePath)) return { codePath };
   const { DefaultLogger, bundleWorkflowCode } = await import('@temporalio/worker');
   const { code } = await bundleWorkflowCode({
     workflowsPath: path.join(DIST, 'workflows', 'index.js'),
     workflowInterceptorModules: [path.join(DIST, 'workflows', 'whole-tasks.js')],
+    ...(encrypted ? { failureConverterPath: path.join(DIST, 'src', 'runtime', 'failure-converter.js') } : {}),
     // At each step it would say how it fares.
     logger: new DefaultLogger('WARN'),
   });
   try {
-    await put(BESIDE, code);
-    return { codePath: BESIDE };
+    await put(besideTree, code);
+    return { codePath: besideTree };
   } catch (error) {
     if (!['EACCES', 'EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
@@ -42,7 +46,7 @@ async function put(file: string, code: string): Promise<void> {
 
 async function isFresh(file: string): Promise<boolean> {
   const madeMs = await modifiedMs(file);
-  if (madeMs === undefined || (file !== BESIDE && !isOurs(path.dirname(file)))) return false;
+  if (madeMs === undefined || (path.dirname(file) !== DIST && !isOurs(path.dirname(file)))) return false;
   for (const folder of ['workflows', 'src/decide', 'src/model']) {
     for (const source of await readdir(path.join(DIST, folder))) {
       if (source.endsWith('.js') && ((await modifiedMs(path.join(DIST, folder, source))) ?? 0) > madeMs) return false;

@@ -109,8 +109,23 @@ function requireReachable(above: string, account: Account): void {
   }
 }
 
+/** What an operator may write, as plain values. */
+type Written = Record<string, unknown>;
+export interface StageConfig {
+  readonly temporal: Written;
+  readonly providers: Record<string, Written>;
+  readonly groups: Record<string, Written & { postgres: Written; members: Record<string, Written> }>;
+}
+
 /** The stage's understudy.yaml: what an operator would write, with little held back, so that several faults in a row may be tried. */
-export function writeConfig(layout: StageLayout, ports: StagePorts, options: StageOptions, binDir: string, account: Account | undefined): void {
+export async function writeConfig(
+  layout: StageLayout,
+  ports: StagePorts,
+  options: StageOptions,
+  binDir: string,
+  account: Account | undefined,
+  adjust?: (config: StageConfig) => Promise<void>,
+): Promise<void> {
   const names = ports.members.map((_, index) => memberName(index));
   const members = Object.fromEntries(
     names.map((name, index) => [
@@ -122,7 +137,7 @@ export function writeConfig(layout: StageLayout, ports: StagePorts, options: Sta
       },
     ]),
   );
-  const config = {
+  const config: StageConfig = {
     temporal: { address: `${HOST}:${ports.temporal}`, namespace: 'default', ui: `http://${HOST}:${ports.ui}` },
     providers: {
       main: {
@@ -145,6 +160,7 @@ export function writeConfig(layout: StageLayout, ports: StagePorts, options: Sta
       },
     },
   };
+  await adjust?.(config);
   const head = '# Written by "understudy local up": a stage for trying out, on this machine alone. `auth: trust` and the policy are not for production.\n';
   writeFileSync(layout.config, head + stringify(config), { mode: 0o644 });
 }

@@ -8,7 +8,7 @@ import { exists, isErrno, ownDirectory, prepareState, readIfThere, removeFile, s
 import { clonePath, oldPath, readFootprint, readyPath } from './footprint.ts';
 import { emptyDirectory } from './found.ts';
 import { slotName, type Place } from './place.ts';
-import { conninfo } from './settings.ts';
+import { conninfo, tlsPairs } from './settings.ts';
 import { runTool } from './tool.ts';
 import { markTorn, readTorn, unmarkTorn } from './torn.ts';
 
@@ -116,6 +116,7 @@ async function copyInto(
     // copy that may never be finished (I2).
     ['application_name', CLONE_APPLICATION],
     ['connect_timeout', 5],
+    ...tlsPairs(place.options.postgres),
   ]);
   const copy = async (slot: readonly string[]): ReturnType<typeof runTool> =>
     runTool(place, 'pg_basebackup', ['-d', source, '-D', directory, '-X', 'stream', '-c', 'fast', '--no-password', '--progress', '--verbose', ...slot], {

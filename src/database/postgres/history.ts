@@ -3,6 +3,7 @@ import type { Upstream } from '../../model/member.ts';
 import type { UpstreamHistory } from '../driver.ts';
 import type { Place } from './place.ts';
 import { Session } from './session.ts';
+import { readTls } from './tls.ts';
 
 const LIMIT_MS = 3000;
 
@@ -43,6 +44,7 @@ export async function readHistory(place: Place, upstream: Upstream, signal: Abor
       password: place.password(replication),
       database: maintenanceDatabase,
       peer: undefined,
+      tls: await readTls(place.options.postgres),
       limitMs: LIMIT_MS,
       member: upstream.member,
     },

@@ -1,4 +1,5 @@
 import { createConnection, Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import { Client, type QueryResult, type QueryResultRow } from 'pg';
 import { UnderstudyError } from '../../model/error.ts';
 import { loadThreadSwitch, underAccount, type ThreadSwitch } from './borrowed-account.ts';
@@ -15,6 +16,8 @@ export interface SessionParts {
   readonly database: string;
   /** Where we connect through a socket that knows its peer, as whom. */
   readonly peer: Account | undefined;
+  /** As another member is reached; our own is through a socket. */
+  readonly tls?: ConnectionOptions | undefined;
   /** The limit of each question that names none. */
   readonly limitMs: number;
   /** `wait` for the standbys of the commit rule; our other sessions wait for none, so that no rule can hang them. */
@@ -60,6 +63,7 @@ export class Session {
       password: parts.password ?? '',
       database: parts.database,
       stream: () => socket,
+      ...(parts.tls === undefined ? {} : { ssl: parts.tls }),
       // A server's limit would end a wait for a standby as a success with a warning: who waits has no such limit.
       options: `-c statement_timeout=${parts.commits === 'wait' ? 0 : Math.floor(parts.limitMs * SERVER_LIMIT_SHARE)} -c synchronous_commit=${parts.commits === 'wait' ? 'on' : 'local'} -c default_transaction_read_only=off -c lock_timeout=0 -c idle_session_timeout=0 -c client_min_messages=warning`,
       application_name: APPLICATION,

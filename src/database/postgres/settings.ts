@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { PostgresConfig } from '../../model/config.ts';
+import { UnderstudyError } from '../../model/error.ts';
 import type { CommitRule } from '../../model/group.ts';
 import type { Upstream } from '../../model/member.ts';
 import type { Settings } from '../driver.ts';
@@ -128,7 +129,15 @@ function makeConninfo({ postgres, member, settings, passFile }: SettingsParts, u
     ['tcp_user_timeout', Math.max(1000, 2 * settings.leaseMs)],
   ];
   if (passFile !== undefined) pairs.push(['passfile', passFile]);
-  return conninfo(pairs);
+  return conninfo([...pairs, ...tlsPairs(postgres)]);
+}
+
+/** How another member is reached, in libpq's words; nothing where the configuration says nothing. */
+export function tlsPairs({ tls }: PostgresConfig): [string, string][] {
+  if (tls === undefined) return [];
+  const { mode, ca, cert, key } = tls;
+  const files = { sslrootcert: ca, sslcert: cert, sslkey: key };
+  return [['sslmode', mode], ...Object.entries(files).filter((pair): pair is [string, string] => pair[1] !== undefined)];
 }
 
 /** A connection string in libpq's form. */
@@ -136,13 +145,15 @@ export function conninfo(pairs: readonly (readonly [string, string | number])[])
   return pairs.map(([key, value]) => `${key}='${String(value).replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`).join(' ');
 }
 
+/** One line of the file, whatever is in the value: a line break would begin a setting of its own. */
 export function quoteSetting(value: string): string {
-  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+  if (value.includes('\0')) throw new UnderstudyError('BadInput', 'a setting of PostgreSQL holds a NUL, which none can', {});
+  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n').replaceAll('\r', '\\r')}'`;
 }
 
 export function printSettings(group: string, lines: ReadonlyMap<string, string>): string {
   const head = [
-    `# Written by Understudy for the group ${group}, and written again whenever the role changes: do not edit.`,
+    `# Written by Understudy for the group ${group.replaceAll(/\s/g, ' ')}, and written again whenever the role changes: do not edit.`,
     '# Your own settings belong in postgresql.conf, above its last line, or in ALTER SYSTEM.',
   ];
   return `${[...head, ...[...lines].map(([name, value]) => `${name} = ${quoteSetting(value)}`)].join('\n')}\n`;
