@@ -97,11 +97,11 @@ export class Agent {
       } else {
         await this.#queue.complete(task.token, await this.#act(task));
         this.#member.metrics.acted('done');
-        this.#log.info({ act: task.type, activityId: task.activityId, incident: task.workflowId }, 'act done');
+        this.#log.info({ act: task.type, activityId: task.activityId, workflowId: task.workflowId }, 'act done');
       }
     } catch (error) {
       this.#member.metrics.acted('failed');
-      this.#log.warn({ err: error, act: task.type, activityId: task.activityId, incident: task.workflowId }, 'act failed');
+      this.#log.warn({ err: error, act: task.type, activityId: task.activityId, workflowId: task.workflowId }, 'act failed');
       await this.#queue.fail(task.token, error);
     }
   }
