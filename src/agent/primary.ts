@@ -250,7 +250,10 @@ export class PrimaryHolder implements RoleHolder {
     if (this.#finishing) return;
     // A restarted agent finds its database running, and has no connection yet.
     if (this.#member.live === undefined && this.#member.running) await this.#reconnectToAsk();
-    if (!this.#finishing && (await this.#second.renew())) this.#keeper.vouched();
+    if (this.#finishing) return;
+    const vouched = await this.#second.renew();
+    this.#member.metrics.secondLease(vouched ? 'confirmed' : 'unconfirmed');
+    if (vouched) this.#keeper.vouched();
   }
 
   async #reconnectToAsk(): Promise<void> {

@@ -7,7 +7,6 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Incident } from '../../src/model/incident.ts';
 import { groupWorkflowId } from '../../src/model/name.ts';
 import { UnderstudyError } from '../../src/model/error.ts';
-import { NEVER } from '../support/fake-member.ts';
 import { useStage } from '../support/workflow-stage.ts';
 import { spec } from '../support/workflow-world.ts';
 import { runningIncidents } from '../../src/client/running-incidents.ts';
@@ -134,8 +133,9 @@ describe('a switchover and a failover', () => {
   scene('go on when the one who follows them leaves', {}, async (w) => {
     await w.steady();
     let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
     w.member('pg-b').once('promote', async (usual) => {
-      await Promise.race([new Promise<void>((resolve) => (release = resolve)), NEVER]);
+      await gate;
       return usual();
     });
     const following = start(['switchover', w.group, '--to', 'pg-b', '--yes', ...WHY]);
