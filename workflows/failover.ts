@@ -140,7 +140,7 @@ interface Trying {
 
 async function hold(input: FailoverInput, trying: Trying, round: number, log: IncidentLog): Promise<{ election: Election; asked: ElectionInput }> {
   const { spec, before } = input;
-  // Whoever refused its promotion is excluded, but still asked: what it holds says how far the others must be (protocol 5.2).
+  // Whoever refused its promotion is left out, but still asked: what it holds says how far the others must be (protocol 5.2).
   // Where the first round has no answer to give, the old primary's return is the best one (protocol 3.5): from then on it is asked too.
   const names = spec.members.map(({ name }) => name).filter((name) => round > 1 || name !== before.primary);
   const inspected = log.step('inspect');
@@ -164,25 +164,26 @@ async function hold(input: FailoverInput, trying: Trying, round: number, log: In
       ...(input.fork === undefined ? {} : { fork: input.fork }),
     },
     answers,
-    excluded: [...input.excluded, ...trying.failed],
+    excluded: input.excluded,
+    ...(trying.failed.length === 0 ? {} : { refused: trying.failed }),
     electable: input.electable,
     ...(input.systemId === undefined ? {} : { systemId: input.systemId }),
     ...(input.target === undefined ? {} : { target: input.target }),
     ...(input.acceptLoss === undefined ? {} : { acceptLoss: input.acceptLoss }),
   };
   const end = log.step('elect');
-  const last = holdElection(asked, input.excluded, trying.failed);
+  const last = holdElection(asked, trying.failed);
   log.elected(recordElection(last.asked, last.election, Date.now()));
   end(last.election.outcome === 'elected' ? 'done' : 'failed', last.election.words);
   return last;
 }
 
 /** Whoever refused is tried again only where nobody else can be, and not for ever. */
-function holdElection(asked: ElectionInput, excluded: readonly string[], failed: readonly string[]): { election: Election; asked: ElectionInput } {
+function holdElection(asked: ElectionInput, failed: readonly string[]): { election: Election; asked: ElectionInput } {
   const election = elect(asked);
   const again = failed.filter((name) => failed.filter((other) => other === name).length < TRIES_EACH);
   if (election.outcome === 'elected' || again.length === 0) return { election, asked };
-  const wider = { ...asked, excluded: [...excluded, ...failed.filter((name) => !again.includes(name))] };
+  const wider = { ...asked, refused: failed.filter((name) => !again.includes(name)) };
   return { election: elect(wider), asked: wider };
 }
 

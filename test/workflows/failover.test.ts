@@ -160,6 +160,9 @@ describe('a failover', () => {
     expect(idsOf(w, 'promote')).toEqual(['promote/pg-b/2', 'promote/pg-c/3']);
     const incident = await w.failover(2);
     expect(incident.outcome).toMatchObject({ outcome: 'done', primary: 'pg-c', epoch: 3 });
+    const last = incident.elections.at(-1);
+    expect(last?.input).toMatchObject({ excluded: [], refused: ['pg-b'] });
+    expect(last?.verdicts.find(({ member }) => member === 'pg-b')?.words).toBe('has refused its promotion in this incident');
     await w.untilStatus('everybody follows at the new epoch', ({ members }) =>
       members.every(({ name, phase, epoch }) => name === 'pg-c' || (phase === 'following' && epoch === 3)),
     );
