@@ -87,6 +87,12 @@ export interface LiveDatabase {
   drained(limitMs: number): Promise<boolean>;
   checkpoint(): Promise<void>;
   /**
+   * Writes one small mark into a primary's log and returns its end once it is flushed here; it waits for no standby. Whoever has flushed that far
+   * has received what was sent after this call began (protocol 3.3).
+   * @throws UnderstudyError `DatabaseUnreachable` past the limit
+   */
+  mark(limitMs: number): Promise<Lsn>;
+  /**
    * One small commit that waits for whatever the commit rule waits for, on a connection of its own: acknowledged, the group takes writes.
    * Returns its place. @throws UnderstudyError `DatabaseUnreachable` past the limit
    */

@@ -48,6 +48,11 @@ export interface Follower {
   readonly replayedLsn: Lsn;
   /** Whether a commit waits for it now. */
   readonly confirms: boolean;
+  /**
+   * Whether it streams through the slot of the member whose name it bears, which one connection at a time can. Any client may call itself by a member's
+   * name; only the word of one that holds the member's slot counts for that member (protocol 3.3).
+   */
+  readonly holdsSlot: boolean;
 }
 
 export interface Slot {

@@ -236,7 +236,7 @@ describe('govern', () => {
     limitMs: 150,
     ...more,
   });
-  const follower = (name: string, flushedLsn: string) => ({ name, state: 'streaming', flushedLsn, replayedLsn: flushedLsn, confirms: true });
+  const follower = (name: string, flushedLsn: string) => ({ name, state: 'streaming', flushedLsn, replayedLsn: flushedLsn, confirms: true, holdsSlot: true });
 
   it('I2: confirms only what is flushed on as many of the names as the rule says', async () => {
     const behind = await hands({ pulse: { inRecovery: false, followers: [follower('pg-a', '0/4FFFFFF'), follower('pg-z', '0/5000000')] } });

@@ -25,7 +25,7 @@ const table: [name: string, more: Partial<ReadinessInput>, target: string, words
           {
             inRecovery: false,
             receiver: { state: 'none' },
-            followers: [{ name: 'pg-b', state: 'streaming', flushedLsn: '0/5000000', replayedLsn: '0/5000000', confirms: true }],
+            followers: [{ name: 'pg-b', state: 'streaming', flushedLsn: '0/5000000', replayedLsn: '0/5000000', confirms: true, holdsSlot: true }],
           },
         ),
       ),

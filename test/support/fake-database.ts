@@ -64,6 +64,7 @@ export function reportOf(database: FakeDatabase, seen: Seen): MemberReport {
         flushedLsn: follower.lsn,
         replayedLsn: follower.lsn,
         confirms: true,
+        holdsSlot: true,
       })),
       slots: [],
     },

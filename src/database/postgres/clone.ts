@@ -16,6 +16,9 @@ const CLONE_LIMIT_MS = 24 * 3_600_000;
 /** A slot's name is the upstream's to know; where it has none for us yet, the copy goes without. */
 const NO_SLOT = /replication slot "[^"]*" does not exist/;
 
+/** No member can be called so: the underscore is not of a name. */
+export const CLONE_APPLICATION = 'understudy_clone';
+
 /**
  * Copies the upstream into a directory beside ours, and swaps when the copy is whole. With D the data directory, each state that a crash
  * can leave, and what the next call does:
@@ -109,7 +112,9 @@ async function copyInto(
     ['host', upstream.host],
     ['port', upstream.port],
     ['user', replication.user],
-    ['application_name', place.member.name],
+    // Not the member's name: it streams through a slot, so that it reports what it has flushed, and by the member's name it would confirm commits into a
+    // copy that may never be finished (I2).
+    ['application_name', CLONE_APPLICATION],
     ['connect_timeout', 5],
   ]);
   const copy = async (slot: readonly string[]): ReturnType<typeof runTool> =>

@@ -1,5 +1,6 @@
 import type { Follower, LiveState, ReceiverState, Slot } from '../../model/member.ts';
 import type { Pulse } from '../driver.ts';
+import { SLOT_PREFIX } from './place.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -30,7 +31,8 @@ const RECEIVER = `
 
 const FOLLOWERS = `
 (select coalesce(json_agg(json_build_object('name', application_name, 'state', coalesce(state, ''), 'flushedLsn', coalesce(flush_lsn, '0/0'), 'replayedLsn', coalesce(replay_lsn, '0/0'),
-        'confirms', coalesce(sync_state in ('sync', 'quorum'), false)) order by application_name), '[]'::json) from pg_stat_replication)`;
+        'confirms', coalesce(sync_state in ('sync', 'quorum'), false),
+        'holdsSlot', exists (select from pg_replication_slots where active_pid = pid and slot_name = '${SLOT_PREFIX}' || replace(application_name, '-', '_'))) order by application_name), '[]'::json) from pg_stat_replication)`;
 
 const PULSE = `with ${HERE} select in_recovery, flushed, replayed, ${TIMELINE} as timeline, ${RECEIVER} as receiver, ${FOLLOWERS} as followers from here`;
 
