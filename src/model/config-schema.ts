@@ -216,6 +216,10 @@ const Postgres = z
         .prefault('scram-sha-256')
         .meta({ description: 'How a newly made database lets clients in from other hosts. `trust` asks nobody for a password: for a stage on one machine.' }),
       maxWalKept: size({ min: '64MB', max: '1TB' }, 'The log kept for a member that is away, at most.').prefault('10GB'),
+      failoverSlots: z.boolean('true or false').prefault(true).meta({
+        description:
+          'Keep the logical replication slots that were made with `failover = true` on the standbys too, so that they outlive a failover: PostgreSQL 17 and later, `wal_level = logical`. Sets `hot_standby_feedback`.',
+      }),
     },
     'a mapping',
   )

@@ -68,6 +68,7 @@ export interface PostgresConfig {
   readonly auth: 'scram-sha-256' | 'trust';
   /** The log kept for a member that is away, at most. */
   readonly maxWalKeptBytes: number;
+  readonly failoverSlots: boolean;
 }
 
 export interface Credential {

@@ -35,6 +35,18 @@ export interface LiveState {
   /** A primary's view of those who stream from it. */
   readonly followers: readonly Follower[];
   readonly slots: readonly Slot[];
+  /** A primary's; left out where it archives nothing. */
+  readonly archiver?: ArchiverState;
+  /** On a primary: the members for whom no log is kept any more, since they were away for more of it than is kept. */
+  readonly letGo?: readonly string[];
+}
+
+export interface ArchiverState {
+  /** Segments that are to be archived and are not yet; a stop in order archives them first. */
+  readonly waiting: number;
+  readonly oldestWaitsMs: number;
+  /** Whether the last try failed. */
+  readonly failing: boolean;
 }
 
 /** A standby's receiver. `stamp` changes whenever anything arrives, and is compared only with itself: it is no clock. */
@@ -59,6 +71,11 @@ export interface Slot {
   readonly name: string;
   readonly active: boolean;
   readonly retainedBytes: number;
+  /** Its log was let go: nobody can stream through it any more. */
+  readonly lost?: boolean;
+  readonly logical?: boolean;
+  /** A logical one that its user wishes to have on the standbys too (PostgreSQL 17 and later). */
+  readonly failover?: boolean;
 }
 
 /** Where a standby receives from. */
