@@ -194,7 +194,7 @@ export class StandbyHolder implements RoleHolder {
     }
     this.#member.feed.see(this.#pulse.receiver, bootTimeMs() + BOOT_RESOLUTION_MS, this.#pulse.flushedLsn);
     if (!this.#pulse.inRecovery) return 'strayed';
-    const streaming = this.#pulse.receiver.state === 'streaming';
+    const streaming = receives(this.#pulse);
     this.#enter(streaming ? 'following' : 'starting', streaming ? '' : `not receiving from ${this.#order.upstream.member}`);
     return streaming ? 'streaming' : 'alone';
   }
@@ -257,11 +257,14 @@ export class StandbyHolder implements RoleHolder {
       phase: this.#phase,
       fence: this.#member.guard.status.fence,
       words: this.#words,
-      ...(pulse === undefined
-        ? {}
-        : { timeline: pulse.timeline, lsn: pulse.flushedLsn, replayedLsn: pulse.replayedLsn, streaming: pulse.receiver.state === 'streaming' }),
+      ...(pulse === undefined ? {} : { timeline: pulse.timeline, lsn: pulse.flushedLsn, replayedLsn: pulse.replayedLsn, streaming: receives(pulse) }),
     };
   }
+}
+
+/** One that is refused again and again is connected for a moment each time, and would look like one that follows. */
+function receives({ receiver }: Pulse): boolean {
+  return receiver.state === 'streaming' && receiver.heard !== false;
 }
 
 function describeExit(member: Member): string {

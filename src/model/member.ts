@@ -49,8 +49,13 @@ export interface ArchiverState {
   readonly failing: boolean;
 }
 
-/** A standby's receiver. `stamp` changes whenever anything arrives, and is compared only with itself: it is no clock. */
-export type ReceiverState = { readonly state: 'none' } | { readonly state: 'streaming' | 'starting'; readonly from: string; readonly stamp: string };
+/**
+ * A standby's receiver. `stamp` changes whenever anything arrives, and is compared only with itself: it is no clock. PostgreSQL calls one streaming as soon as it
+ * is connected, also where its upstream will refuse it in a moment, for want of the log that it asks for; `heard` tells whether anything has come.
+ */
+export type ReceiverState =
+  | { readonly state: 'none' }
+  | { readonly state: 'streaming' | 'starting'; readonly from: string; readonly stamp: string; readonly heard?: boolean };
 
 export interface Follower {
   /** The member's name, as its connection says. */

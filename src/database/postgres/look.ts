@@ -26,7 +26,7 @@ case when not in_recovery then ('x' || substr(pg_walfile_name(pg_current_wal_lsn
        (select greatest(min_recovery_end_timeline, (select timeline_id from pg_control_checkpoint())) from pg_control_recovery())) end`;
 
 const RECEIVER = `
-(select json_build_object('status', status, 'from', sender_host || ':' || sender_port,
+(select json_build_object('status', status, 'heard', coalesce(last_msg_send_time <> last_msg_receipt_time, false), 'from', sender_host || ':' || sender_port,
         'stamp', concat_ws(' ', written_lsn, flushed_lsn, latest_end_lsn, extract(epoch from last_msg_receipt_time), received_tli)) from receiver)`;
 
 const FOLLOWERS = `
@@ -66,7 +66,7 @@ interface PulseRow {
   timeline: number;
   flushed: string;
   replayed: string;
-  receiver: { status: string | null; from: string | null; stamp: string } | null;
+  receiver: { status: string | null; from: string | null; stamp: string; heard: boolean } | null;
   followers: Follower[];
   let_go: string[];
 }
@@ -101,7 +101,7 @@ function pulseOf(row: PulseRow): Pulse {
 
 function receiverOf(row: PulseRow['receiver']): ReceiverState {
   if (row === null) return { state: 'none' };
-  return { state: row.status === 'streaming' ? 'streaming' : 'starting', from: row.from ?? '', stamp: row.stamp };
+  return { state: row.status === 'streaming' ? 'streaming' : 'starting', from: row.from ?? '', stamp: row.stamp, heard: row.heard };
 }
 
 /** The timeline that a primary writes on, and its place. */
