@@ -1,5 +1,5 @@
 import { allHandlersFinished, CancellationScope, CancelledFailure, condition, isCancellation, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
-import { mayConfirm, ruleAfterPromotion } from '../src/decide/durability.ts';
+import { mayConfirm, ruleAfterPromotion, ruleOnTaking, type TakingInput } from '../src/decide/durability.ts';
 import { elect, recordElection, type Answer, type Election, type ElectionInput } from '../src/decide/election.ts';
 import { restartInstead } from '../src/decide/loss.ts';
 import { orchestratorWasAway } from '../src/decide/outage.ts';
@@ -125,7 +125,7 @@ async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: Ap
     // A cancellation that came together with the last answer has interrupted nothing yet.
     if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('the failover was cancelled');
     // Act: what is begun here is brought to its end, since half a promotion is worse than one that somebody did not want.
-    const end = await CancellationScope.nonCancellable(() => act(input, trying, election, log));
+    const end = await CancellationScope.nonCancellable(() => act(input, trying, election, asked.answers, log));
     if (!('refused' in end)) return end;
     trying = { epoch: trying.epoch + 1, failed: [...trying.failed, election.member] };
     show();
@@ -191,6 +191,7 @@ async function act(
   input: FailoverInput,
   trying: Trying,
   election: Extract<Election, { outcome: 'elected' }>,
+  answers: readonly Answer[],
   log: IncidentLog,
 ): Promise<IncidentOutcome | { refused: string }> {
   const { spec } = input;
@@ -222,6 +223,7 @@ async function act(
     timeline,
     ...(fork === undefined ? {} : { fork }),
     inForce: rule,
+    recorded: ruleOnTaking({ previous: input.before.rule, opened: rule, elected: election.member, start: fork, frozen: frozenPlaces(answers) }),
     electable: fit,
   };
   await Promise.all([
@@ -238,6 +240,16 @@ function ruleFor({ spec, excluded }: FailoverInput, elected: string, reachable: 
     elected,
     reachable: mayConfirm({ members: spec.members, following, excluded }),
     members: spec.members.map(({ name }) => name),
+  });
+}
+
+/** Who answered where nothing more could arrive, and how far each had come. */
+function frozenPlaces(answers: readonly Answer[]): TakingInput['frozen'] {
+  return answers.flatMap((answer) => {
+    if (!('report' in answer)) return [];
+    const { live, detached } = answer.report;
+    if (live?.inRecovery !== true || !detached || live.receiver.state !== 'none') return [];
+    return [{ member: answer.member, timeline: live.timeline, lsn: live.flushedLsn }];
   });
 }
 

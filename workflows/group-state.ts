@@ -130,8 +130,8 @@ export function freshView(): MemberView {
 }
 
 /** What a new primary has in force from its first write on; what is recorded must hold for the commits before it, too. */
-export function takeOver(state: GroupState, { inForce, electable }: Pick<PromotedWord, 'inForce' | 'electable'>): void {
-  state.recorded = weakest(state.recorded, inForce);
+export function takeOver(state: GroupState, { inForce, recorded, electable }: Pick<PromotedWord, 'inForce' | 'recorded' | 'electable'>): void {
+  state.recorded = recorded ?? weakest(state.recorded, inForce);
   state.inForce = inForce;
   state.electable = [...electable];
   state.acknowledged = [...electable];

@@ -38,6 +38,9 @@ export interface DatabaseDriver {
   /** Asks `upstream`, which need not be ours, what a rejoin needs to know: its system, timeline, and where each timeline forked. */
   history(upstream: Upstream, signal: AbortSignal): Promise<UpstreamHistory>;
 
+  /** This member's slot at `upstream` is there and of use: made where it was missing, and made anew where its log was let go. */
+  claimSlot(upstream: Upstream, signal: AbortSignal): Promise<'kept' | 'made'>;
+
   /** The end of this stopped member's log, exactly. Undefined where it cannot be known. */
   endOfLog(signal: AbortSignal): Promise<{ timeline: number; lsn: Lsn } | undefined>;
 
@@ -68,6 +71,8 @@ export interface UpstreamHistory {
   readonly checkpointed: boolean;
   /** Where each earlier timeline ended, oldest first. */
   readonly forks: readonly { timeline: number; endLsn: Lsn }[];
+  /** Where the oldest log that it still has begins: whoever stands before that can follow it no more. */
+  readonly keepsFrom?: Lsn;
 }
 
 /** The control connection of the agent to its running database. Every call has a limit of its own and throws `DatabaseUnreachable` past it. */
@@ -104,7 +109,7 @@ export interface LiveDatabase {
   ensureAccounts(): Promise<void>;
   /** Each named member has a slot; slots that we made for others are dropped; those of the user are left alone. */
   slots(members: readonly string[]): Promise<void>;
-  /** Before it follows: slots that we made keep no log here any more. */
+  /** Before it follows: slots that we made keep no log here any more, and logical ones of its time as primary make room for those that come with the log. */
   releaseSlots(): Promise<void>;
   /** Sessions other than ours are ended, so that a planned stop is quick. */
   endSessions(): Promise<number>;
@@ -120,6 +125,8 @@ export interface Pulse {
   readonly replayedLsn: Lsn;
   readonly receiver: LiveState['receiver'];
   readonly followers: LiveState['followers'];
+  /** On a primary: the members for whom no log is kept any more, since they were away for more of it than is kept. */
+  readonly letGo?: readonly string[];
 }
 
 export type WriteProbe =

@@ -261,6 +261,10 @@ const Postgres = z
         )
         .meta({ description: 'How members reach each other: TLS is demanded, and verified. The files are read by the account that PostgreSQL runs as.' })
         .optional(),
+      failoverSlots: z.boolean('true or false').prefault(true).meta({
+        description:
+          'Keep the logical replication slots that were made with `failover = true` on the standbys too, so that they outlive a failover: PostgreSQL 17 and later, `wal_level = logical`. Sets `hot_standby_feedback`.',
+      }),
     },
     'a mapping',
   )

@@ -87,6 +87,7 @@ export interface PostgresConfig {
   readonly auth: 'scram-sha-256' | 'trust';
   /** The log kept for a member that is away, at most. */
   readonly maxWalKeptBytes: number;
+  readonly failoverSlots: boolean;
   /** How a member reaches another; left out: encrypted where the other offers it, and nothing is verified. */
   readonly tls?: MemberTls;
 }

@@ -35,10 +35,27 @@ export interface LiveState {
   /** A primary's view of those who stream from it. */
   readonly followers: readonly Follower[];
   readonly slots: readonly Slot[];
+  /** A primary's; left out where it archives nothing. */
+  readonly archiver?: ArchiverState;
+  /** On a primary: the members for whom no log is kept any more, since they were away for more of it than is kept. */
+  readonly letGo?: readonly string[];
 }
 
-/** A standby's receiver. `stamp` changes whenever anything arrives, and is compared only with itself: it is no clock. */
-export type ReceiverState = { readonly state: 'none' } | { readonly state: 'streaming' | 'starting'; readonly from: string; readonly stamp: string };
+export interface ArchiverState {
+  /** Segments that are to be archived and are not yet; a stop in order archives them first. */
+  readonly waiting: number;
+  readonly oldestWaitsMs: number;
+  /** Whether the last try failed. */
+  readonly failing: boolean;
+}
+
+/**
+ * A standby's receiver. `stamp` changes whenever anything arrives, and is compared only with itself: it is no clock. PostgreSQL calls one streaming as soon as it
+ * is connected, also where its upstream will refuse it in a moment, for want of the log that it asks for; `heard` tells whether anything has come.
+ */
+export type ReceiverState =
+  | { readonly state: 'none' }
+  | { readonly state: 'streaming' | 'starting'; readonly from: string; readonly stamp: string; readonly heard?: boolean };
 
 export interface Follower {
   /** The member's name, as its connection says. */
@@ -48,7 +65,10 @@ export interface Follower {
   readonly replayedLsn: Lsn;
   /** Whether a commit waits for it now. */
   readonly confirms: boolean;
-  /** Whether it streams by the member's own slot: any client can call itself by a member's name, but only one holds its slot. */
+  /**
+   * Whether it streams through the slot of the member whose name it bears, which one connection at a time can. Any client may call itself by a member's
+   * name; only the word of one that holds the member's slot counts for that member (protocol 3.3).
+   */
   readonly holdsSlot: boolean;
 }
 
@@ -56,6 +76,11 @@ export interface Slot {
   readonly name: string;
   readonly active: boolean;
   readonly retainedBytes: number;
+  /** Its log was let go: nobody can stream through it any more. */
+  readonly lost?: boolean;
+  readonly logical?: boolean;
+  /** A logical one that its user wishes to have on the standbys too (PostgreSQL 17 and later). */
+  readonly failover?: boolean;
 }
 
 /** Where a standby receives from. */

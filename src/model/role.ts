@@ -92,4 +92,4 @@ export interface Heartbeat {
   readonly words?: string;
 }
 
-export type RolePhase = 'starting' | 'cloning' | 'rewinding' | 'following' | 'promoting' | 'open' | 'stopping';
+export type RolePhase = 'starting' | 'cloning' | 'rewinding' | 'stuck' | 'following' | 'promoting' | 'open' | 'stopping';

@@ -206,8 +206,10 @@ describe('a value that reaches a file of PostgreSQL stays a value', () => {
     maintenanceDatabase: 'postgres',
     auth: 'trust',
     maxWalKeptBytes: 2 ** 30,
+    failoverSlots: true,
   };
   const own = {
+    version: 150_000,
     walLevel: 'replica',
     maxWalSenders: 10,
     maxReplicationSlots: 10,

@@ -15,6 +15,8 @@ export interface OwnValues {
   readonly synchronousCommit: string;
   readonly listenAddresses: string;
   readonly socketDirectories: string;
+  /** The server's: 170002. */
+  readonly version: number;
 }
 
 export const OWN_NAMES = {
@@ -25,6 +27,7 @@ export const OWN_NAMES = {
   synchronousCommit: 'synchronous_commit',
   listenAddresses: 'listen_addresses',
   socketDirectories: 'unix_socket_directories',
+  version: 'server_version_num',
 } as const satisfies Record<keyof OwnValues, string>;
 
 /** A placeholder that no extension reads. */
@@ -81,6 +84,13 @@ export function makeSettings(parts: SettingsParts): Map<string, string> {
   set('wal_sender_timeout', `${timeoutMs}ms`);
   set('synchronous_standby_names', makeSyncNames(settings.rule));
   if (settings.rule.count > 0 && !['on', 'remote_apply'].includes(own.synchronousCommit)) set('synchronous_commit', 'on');
+  if (carriesLogicalSlots(own, postgres)) {
+    // Not while detached: the copying of slots would ask for the upstream that there is not.
+    set('sync_replication_slots', settings.upstream === undefined ? 'off' : 'on');
+    set('hot_standby_feedback', 'on');
+    // What a reader of a slot has, everybody who confirms commits has first: so whoever is promoted of them can go on with it.
+    set('synchronized_standby_slots', settings.rule.count === 0 ? '' : settings.rule.names.map(slotName).join(','));
+  }
   // By this a session knows that it has read this very file.
   set(
     STAMP_NAME,
@@ -90,6 +100,13 @@ export function makeSettings(parts: SettingsParts): Map<string, string> {
       .slice(0, 16),
   );
   return lines;
+}
+
+const FAILOVER_SLOTS_SINCE = 170_000;
+
+/** Whether users' logical slots (those made with `failover = true`) are kept on the standbys too. */
+export function carriesLogicalSlots(own: OwnValues, postgres: PostgresConfig): boolean {
+  return postgres.failoverSlots && own.version >= FAILOVER_SLOTS_SINCE && own.walLevel === 'logical';
 }
 
 /** Every name that we ever set: a line of `postgresql.auto.conf` for one of them would outrank ours. */
@@ -106,6 +123,8 @@ export const OUR_NAMES: ReadonlySet<string> = new Set([
   'wal_receiver_timeout',
   'wal_sender_timeout',
   'synchronous_standby_names',
+  'sync_replication_slots',
+  'synchronized_standby_slots',
 ]);
 
 /** `ANY 1 ("pg-b", "pg-c")`, or nothing where no standby confirms. */
@@ -114,7 +133,7 @@ export function makeSyncNames(rule: CommitRule): string {
   return `ANY ${rule.count} (${rule.names.map((name) => `"${name.replaceAll('"', '""')}"`).join(', ')})`;
 }
 
-function makeConninfo({ postgres, member, settings, passFile }: SettingsParts, upstream: Upstream): string {
+function makeConninfo({ postgres, member, settings, passFile, own }: SettingsParts, upstream: Upstream): string {
   const idleSeconds = Math.max(1, Math.floor(settings.leaseMs / 2000));
   const pairs: [string, string | number][] = [
     ['host', upstream.host],
@@ -128,6 +147,8 @@ function makeConninfo({ postgres, member, settings, passFile }: SettingsParts, u
     ['keepalives_count', 3],
     ['tcp_user_timeout', Math.max(1000, 2 * settings.leaseMs)],
   ];
+  // The copying of logical slots asks in a database; streaming itself has none.
+  if (carriesLogicalSlots(own, postgres)) pairs.push(['dbname', postgres.maintenanceDatabase]);
   if (passFile !== undefined) pairs.push(['passfile', passFile]);
   return conninfo([...pairs, ...tlsPairs(postgres)]);
 }
