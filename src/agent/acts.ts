@@ -86,7 +86,9 @@ async function waitUntilQuiet(member: Member, quietMs: number, signal: AbortSign
  */
 export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal): Promise<Promoted> {
   const { member } = hands;
-  const again = member.state.state.opened === ask.epoch;
+  const openedBefore = member.state.state.opened ?? 0;
+  const again = openedBefore === ask.epoch;
+  let mayBeOpen = again;
   member.state.refuseStale(ask.epoch, member.spec.name);
   const keeper = hands.keepLease(ask.epoch, ask.leaseMs, 'promoting');
   let renewed: Promise<void> | undefined;
@@ -111,6 +113,7 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
       const fork = before.inRecovery ? await freezeFrom(member, live, ask, settings) : undefined;
       const waitedMs = ask.proof === 'lease' ? await waitOutQuarantine(member, quarantineMs(ask.leaseMs), signal) : 0;
       const startedMs = performance.now();
+      mayBeOpen = true;
       const { outcome, timeline, lsn } = await live.promote(ask.limitMs);
       const promoteMs = performance.now() - startedMs;
       // Sent before the promotion is told as done, and not waited for: the role of this epoch has all of a fresh lease to arrive in.
@@ -123,6 +126,8 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
     if (member.running) {
       await member.stop('immediate', 0, `the promotion of epoch ${ask.epoch} failed`);
     }
+    // What it was told and never came to is no reason to doubt its copy (protocol 8).
+    if (!mayBeOpen && member.state.state.opened === ask.epoch) await member.state.change({ opened: openedBefore });
     throw error;
   } finally {
     if (renewed === undefined) keeper.stop('the promotion is over');

@@ -213,6 +213,7 @@ export class Member {
     const base = {
       member: this.spec.name,
       epoch: state.highestEpoch,
+      opened: state.opened ?? 0,
       role: state.held?.kind ?? 'none',
       detached: this.#detached,
       fence: status.fence,

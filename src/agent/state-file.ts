@@ -16,7 +16,7 @@ export interface AgentState {
   /** The highest epoch that this member has acted on: a lower one is refused (I5, protocol 4.2). */
   readonly highestEpoch: number;
   readonly held?: HeldRole;
-  /** The epoch at which this member was last told to open for writes: noted before it opens. */
+  /** The last epoch at which this member may have been opened by a promotion: noted before it opens, and taken back where it surely did not. */
   readonly opened?: number;
   /** As the primary last put it in force, so that a restart does not loosen it. */
   readonly rule?: CommitRule | undefined;

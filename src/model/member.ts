@@ -104,6 +104,8 @@ export interface MemberReport {
   readonly member: string;
   /** The highest epoch that this member has acted on. */
   readonly epoch: number;
+  /** The last epoch at which a promotion may have opened it for writes, 0 where none did; left out by agents of before that could not say so. */
+  readonly opened?: number;
   readonly role: 'primary' | 'standby' | 'none';
   readonly footprint: Footprint;
   /** Left out where the database does not run or does not answer; `trouble` then says why. */

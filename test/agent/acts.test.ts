@@ -186,9 +186,10 @@ describe('promote', () => {
   });
 
   it('I1: does not open without its first acknowledged renewal', async () => {
-    const { hands: all, deeds } = await hands({ armed: false });
+    const { hands: all, deeds, state } = await hands({ armed: false });
     await expect(promote(all, promotion(), signal)).rejects.toMatchObject({ code: 'LeaseLost' });
     expect(deeds).not.toContain('promote');
+    expect(state.state).toMatchObject({ highestEpoch: 8, opened: 0 });
   });
 
   it('I2: does not open before the place that the election counted on', async () => {
@@ -231,9 +232,22 @@ describe('promote', () => {
   });
 
   it('I1: leaves nothing running behind a promotion that failed', async () => {
-    const { hands: all, deeds } = await hands({ promote: () => Promise.reject(new UnderstudyError('DatabaseFailed', 'it did not leave recovery')) });
+    const { hands: all, deeds, state } = await hands({ promote: () => Promise.reject(new UnderstudyError('DatabaseFailed', 'it did not leave recovery')) });
     await expect(promote(all, promotion(), signal)).rejects.toMatchObject({ code: 'DatabaseFailed' });
     expect(deeds.slice(-2)).toEqual(['stop immediate no rule', 'lease kept no longer']);
+    // It may have opened: nobody may forget that.
+    expect(state.state.opened).toBe(8);
+  });
+
+  it('I1: a promotion that failed before it opened leaves the last one noted that may have opened, and a repeated one its own', async () => {
+    const early = await hands({ detached: true, pulse: { flushedLsn: '0/4FFFFFF' } });
+    await early.state.change({ opened: 5 });
+    await expect(promote(early.hands, promotion(), signal)).rejects.toMatchObject({ code: 'DatabaseFailed' });
+    expect(early.state.state).toMatchObject({ highestEpoch: 8, opened: 5 });
+    const repeated = await hands({ armed: false });
+    await repeated.state.accept(8, 'pg-b', { opened: 8 });
+    await expect(promote(repeated.hands, promotion(), signal)).rejects.toMatchObject({ code: 'LeaseLost' });
+    expect(repeated.state.state.opened).toBe(8);
   });
 });
 

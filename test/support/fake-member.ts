@@ -28,6 +28,8 @@ export class FakeMember {
   readonly database = new FakeDatabase();
   /** The highest epoch seen: on the disk of the real one, so that it survives every death. */
   epoch = 0;
+  /** The last epoch at which a promotion opened it. */
+  opened = 0;
   alive = false;
   /** What its database waits for before it opens: a long recovery. */
   recovery: Promise<void> | undefined;
@@ -276,6 +278,7 @@ export class FakeMember {
     const report = reportOf(this.database, {
       name: this.name,
       epoch: this.epoch,
+      opened: this.opened,
       role: this.role,
       leaseLeftMs: this.database.writable ? Math.max(0, this.#leaseUntilMs - performance.now()) : undefined,
       fedBy: this.#world.fedBy(this.name),
@@ -296,6 +299,7 @@ export class FakeMember {
     const { database } = this;
     const already = database.writable;
     const fork = { timeline: database.timeline, lsn: database.lsn };
+    this.opened = ask.epoch;
     if (!already) {
       Object.assign(database, { standby: false, detached: false, upstream: undefined, timeline: database.timeline + 1 });
       this.#openDatabase();
