@@ -1,4 +1,4 @@
-/** `npm run check`: types, lint, format, import rules and dead code, side by side, in seconds. Exit code 1 where one of them complains. */
+/** `npm run check`: types, lint, format, import rules, dead code, licences and known holes, in seconds. Exit code 1 where one of them complains. */
 import path from 'node:path';
 import { ROOT, ensureDependencies, requireNode, runQuietly, say, tool } from './steps.mjs';
 
@@ -13,7 +13,11 @@ const CHECKS = [
   ['format', process.execPath, [tool('oxfmt'), '--check', '.']],
   ['dead code', process.execPath, [tool('knip')]],
   ['import rules', ...node('node_modules/vitest/vitest.mjs', 'run', '--project', 'quick', 'test/tidy.test.ts', '--reporter=dot')],
+  ['licences', ...node('scripts/licences.mjs')],
+  ['known holes', ...node('scripts/audit.mjs')],
 ];
+/** Their words are news even when all is well. */
+const TALKERS = ['licences', 'known holes'];
 
 const startedMs = Date.now();
 let failed = 0;
@@ -21,7 +25,7 @@ for (const [name, command, args] of CHECKS) {
   const sinceMs = Date.now();
   const { code, output } = await runQuietly(command, args);
   const took = `${((Date.now() - sinceMs) / 1000).toFixed(1)} s`;
-  if (code === 0) say(`ok    ${name} (${took})`);
+  if (code === 0) say(`ok    ${name}${TALKERS.includes(name) ? `: ${output.trim()}` : ''} (${took})`);
   else {
     failed += 1;
     say(

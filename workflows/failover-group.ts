@@ -5,8 +5,11 @@ import { recordOwner } from '../src/model/name.ts';
 import { askAll } from './ask.ts';
 import { badInput, wrongInSpec } from './input.ts';
 import { GroupKeeper } from './group-keeper.ts';
+import { note, statusNow } from './group-run.ts';
 import { beginState, type GroupState } from './group-state.ts';
+import { hearElected, hearNews, hearPromoted, hearRefused } from './hear.ts';
 import * as messages from './messages.ts';
+import { takeUpAgain } from './offers.ts';
 import { heedOperators } from './operators.ts';
 
 export interface GroupInput {
@@ -41,16 +44,17 @@ export async function failoverGroup(input: GroupInput): Promise<never> {
     input.state ??
     beginState({ spec: input.spec, specHash: input.specHash ?? '', owner: recordOwner(namespace, input.spec.name), attributes: input.attributes ?? false });
   const keeper = new GroupKeeper(state);
-  setHandler(messages.status, () => keeper.status, { description: 'How the group is' });
+  const { run } = keeper;
+  setHandler(messages.status, () => statusNow(run), { description: 'How the group is' });
   setHandler(messages.spec, () => state.spec, { description: 'The configuration that the group goes by' });
-  setHandler(messages.news, (word) => keeper.hearNews(word), { description: "From a member's agent: what has changed there" });
-  setHandler(messages.elected, (word) => keeper.hearElected(word), { description: 'From an incident: whom it is about to promote' });
-  setHandler(messages.waiting, (word) => keeper.note(word.words), { description: 'From an incident: why nobody is promoted yet' });
-  setHandler(messages.refused, (word) => keeper.hearRefused(word), { description: 'From an incident: who was not promoted after all' });
-  setHandler(messages.promoted, (word) => keeper.hearPromoted(word), { description: 'From an incident: who is the primary now' });
-  heedOperators(keeper);
+  setHandler(messages.news, (word) => hearNews(run, word), { description: "From a member's agent: what has changed there" });
+  setHandler(messages.elected, (word) => hearElected(run, word), { description: 'From an incident: whom it is about to promote' });
+  setHandler(messages.waiting, (word) => note(run, word.words), { description: 'From an incident: why nobody is promoted yet' });
+  setHandler(messages.refused, (word) => hearRefused(run, word), { description: 'From an incident: who was not promoted after all' });
+  setHandler(messages.promoted, (word) => hearPromoted(run, word), { description: 'From an incident: who is the primary now' });
+  heedOperators(run);
 
-  if (state.epoch > 0) keeper.takeUpAgain();
+  if (state.epoch > 0) takeUpAgain(run);
   if (state.epoch > 0 || (await begin(keeper, isTime))) await keeper.keep(isTime);
   await condition(allHandlersFinished);
   return continueAsNew<typeof failoverGroup>({ spec: state.spec, state, ...(input.eventsARun === undefined ? {} : { eventsARun: input.eventsARun }) });
@@ -62,7 +66,7 @@ export async function failoverGroup(input: GroupInput): Promise<never> {
  * @returns false where that is still not clear, and it is time for a new run to go on asking
  */
 async function begin(keeper: GroupKeeper, isTime: () => boolean): Promise<boolean> {
-  const { state } = keeper;
+  const { state } = keeper.run;
   for (let round = 0; ; round += 1) {
     const answers = await askAll({ spec: state.spec, epoch: 0, round: `begin-${round}`, freeze: 'no', names: state.spec.members.map(({ name }) => name) });
     const founding = decideFounding({ spec: state.spec, answers });

@@ -1,13 +1,14 @@
 import { allHandlersFinished, CancellationScope, CancelledFailure, condition, isCancellation, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
-import { mayConfirm, ruleAfterPromotion } from '../src/decide/durability.ts';
+import { mayConfirm, ruleAfterPromotion, ruleOnTaking, type TakingInput } from '../src/decide/durability.ts';
 import { elect, recordElection, type Answer, type Election, type ElectionInput } from '../src/decide/election.ts';
 import { restartInstead } from '../src/decide/loss.ts';
+import { orchestratorWasAway } from '../src/decide/outage.ts';
 import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import type { Lsn } from '../src/model/lsn.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
 import { ApprovalDesk } from './approval.ts';
 import { askAll } from './ask.ts';
-import { showIncident } from './attributes.ts';
+import { showIncident, type Attributes } from './attributes.ts';
 import { IncidentLog } from './incident-log.ts';
 import * as messages from './messages.ts';
 import { openOn } from './open.ts';
@@ -33,7 +34,7 @@ export interface FailoverInput {
   readonly target?: string;
   readonly acceptLoss?: { readonly by: string; readonly reason: string };
   /** Whether the search attributes are registered, so that they can be set. */
-  readonly attributes: boolean;
+  readonly attributes: Attributes;
 }
 
 /** An election that nobody won is held again so many times before the incident ends and the group waits for news. */
@@ -42,6 +43,7 @@ const ROUNDS = 12;
 const TRIES_EACH = 3;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
+const FREEZE = { agent: 'when-unfed', lease: 'when-quiet', person: 'now' } as const;
 
 /** One failover of one group, from the verdict to the report. Its id is `failover/<group>/<epoch>`; its result is the incident. */
 export async function failover(input: FailoverInput): Promise<Incident> {
@@ -74,13 +76,19 @@ async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: Ap
     // Look.
     const { election, asked } = await hold(input, trying, round, log);
     const old = asked.answers.find(({ member }) => member === input.before.primary);
+    const outage = input.fencedBy === 'lease' ? orchestratorWasAway(asked.answers, spec.leaseMs) : undefined;
+    if (outage !== undefined && round === 1) log.saw('workflow', outage.words);
     // Decide.
     if (trying.failed.length === 0) {
       const instead = restartInstead({ cause: input.cause.kind, fencedBy: input.fencedBy, election, restartsTried: input.restartsTried });
       if (instead.restart) return { outcome: 'restarted', words: instead.words };
     }
     if (election.outcome === 'nobody') {
-      if (election.why.reason === 'primary-alive') return { outcome: 'primary-lives', words: election.words };
+      if (election.why.reason === 'primary-alive')
+        return {
+          outcome: 'primary-lives',
+          words: outage === undefined ? election.words : `orchestrator away, nothing done: ${outage.words}; ${election.words}`,
+        };
       if (old !== undefined && mayGoOn(old, input.before.epoch)) {
         return { outcome: 'restarted', words: `${input.before.primary} is in reach again, and its role is offered to it: ${election.words}` };
       }
@@ -92,6 +100,13 @@ async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: Ap
       }
       await sleep(Math.min(FIRST_PAUSE_MS * 2 ** (round - 1), LONGEST_PAUSE_MS), { summary: `nobody is fit yet: ${election.words}` });
       continue;
+    }
+    // A primary that had to fence itself because Temporal was away has lost nothing: it comes before anybody who could be promoted over it (protocol 3.5).
+    if (outage !== undefined && round === 1 && (await isBack(input, trying.epoch, log))) {
+      return {
+        outcome: 'restarted',
+        words: `orchestrator away: ${outage.words}; ${input.before.primary} has fenced itself meanwhile, and its role is offered to it again`,
+      };
     }
     if (spec.policy.mode === 'observe' && input.actor.kind === 'policy') {
       const words = `would have failed over to ${election.member}, because ${input.cause.words}`;
@@ -110,7 +125,7 @@ async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: Ap
     // A cancellation that came together with the last answer has interrupted nothing yet.
     if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('the failover was cancelled');
     // Act: what is begun here is brought to its end, since half a promotion is worse than one that somebody did not want.
-    const end = await CancellationScope.nonCancellable(() => act(input, trying, election, log));
+    const end = await CancellationScope.nonCancellable(() => act(input, trying, election, asked.answers, log));
     if (!('refused' in end)) return end;
     trying = { epoch: trying.epoch + 1, failed: [...trying.failed, election.member] };
     show();
@@ -125,7 +140,7 @@ interface Trying {
 
 async function hold(input: FailoverInput, trying: Trying, round: number, log: IncidentLog): Promise<{ election: Election; asked: ElectionInput }> {
   const { spec, before } = input;
-  // Whoever refused its promotion is excluded, but still asked: what it holds says how far the others must be (protocol 5.2).
+  // Whoever refused its promotion is left out, but still asked: what it holds says how far the others must be (protocol 5.2).
   // Where the first round has no answer to give, the old primary's return is the best one (protocol 3.5): from then on it is asked too.
   const names = spec.members.map(({ name }) => name).filter((name) => round > 1 || name !== before.primary);
   const inspected = log.step('inspect');
@@ -133,7 +148,7 @@ async function hold(input: FailoverInput, trying: Trying, round: number, log: In
     spec,
     epoch: trying.epoch,
     round: String(round),
-    freeze: input.fencedBy === 'lease' ? 'when-quiet' : 'now',
+    freeze: FREEZE[input.fencedBy],
     names,
     ruleOf: (name) => ruleFor(input, name, input.electable),
   });
@@ -149,25 +164,26 @@ async function hold(input: FailoverInput, trying: Trying, round: number, log: In
       ...(input.fork === undefined ? {} : { fork: input.fork }),
     },
     answers,
-    excluded: [...input.excluded, ...trying.failed],
+    excluded: input.excluded,
+    ...(trying.failed.length === 0 ? {} : { refused: trying.failed }),
     electable: input.electable,
     ...(input.systemId === undefined ? {} : { systemId: input.systemId }),
     ...(input.target === undefined ? {} : { target: input.target }),
     ...(input.acceptLoss === undefined ? {} : { acceptLoss: input.acceptLoss }),
   };
   const end = log.step('elect');
-  const last = holdElection(asked, input.excluded, trying.failed);
+  const last = holdElection(asked, trying.failed);
   log.elected(recordElection(last.asked, last.election, Date.now()));
   end(last.election.outcome === 'elected' ? 'done' : 'failed', last.election.words);
   return last;
 }
 
 /** Whoever refused is tried again only where nobody else can be, and not for ever. */
-function holdElection(asked: ElectionInput, excluded: readonly string[], failed: readonly string[]): { election: Election; asked: ElectionInput } {
+function holdElection(asked: ElectionInput, failed: readonly string[]): { election: Election; asked: ElectionInput } {
   const election = elect(asked);
   const again = failed.filter((name) => failed.filter((other) => other === name).length < TRIES_EACH);
   if (election.outcome === 'elected' || again.length === 0) return { election, asked };
-  const wider = { ...asked, excluded: [...excluded, ...failed.filter((name) => !again.includes(name))] };
+  const wider = { ...asked, refused: failed.filter((name) => !again.includes(name)) };
   return { election: elect(wider), asked: wider };
 }
 
@@ -175,6 +191,7 @@ async function act(
   input: FailoverInput,
   trying: Trying,
   election: Extract<Election, { outcome: 'elected' }>,
+  answers: readonly Answer[],
   log: IncidentLog,
 ): Promise<IncidentOutcome | { refused: string }> {
   const { spec } = input;
@@ -206,6 +223,7 @@ async function act(
     timeline,
     ...(fork === undefined ? {} : { fork }),
     inForce: rule,
+    recorded: ruleOnTaking({ previous: input.before.rule, opened: rule, elected: election.member, start: fork, frozen: frozenPlaces(answers) }),
     electable: fit,
   };
   await Promise.all([
@@ -223,6 +241,24 @@ function ruleFor({ spec, excluded }: FailoverInput, elected: string, reachable: 
     reachable: mayConfirm({ members: spec.members, following, excluded }),
     members: spec.members.map(({ name }) => name),
   });
+}
+
+/** Who answered where nothing more could arrive, and how far each had come. */
+function frozenPlaces(answers: readonly Answer[]): TakingInput['frozen'] {
+  return answers.flatMap((answer) => {
+    if (!('report' in answer)) return [];
+    const { live, detached } = answer.report;
+    if (live?.inRecovery !== true || !detached || live.receiver.state !== 'none') return [];
+    return [{ member: answer.member, timeline: live.timeline, lsn: live.flushedLsn }];
+  });
+}
+
+async function isBack({ spec, before }: FailoverInput, epoch: number, log: IncidentLog): Promise<boolean> {
+  const end = log.step('inspect', before.primary);
+  const [answer] = await askAll({ spec, epoch, round: 'primary', freeze: 'no', names: [before.primary] });
+  const back = answer !== undefined && mayGoOn(answer, before.epoch);
+  end('done', back ? 'its agent is back, and its database can be opened again' : 'it cannot go on by itself');
+  return back;
 }
 
 /** Whether the old primary's agent is there and its database could be opened again at its own epoch. */

@@ -1,3 +1,4 @@
+import { weakest } from '../src/decide/durability.ts';
 import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import { NO_RULE } from '../src/model/group.ts';
 import type { Cause, IncidentOutcome, LastKnown } from '../src/model/incident.ts';
@@ -5,6 +6,7 @@ import type { Lsn } from '../src/model/lsn.ts';
 import type { FailoverAsk } from '../src/decide/operator.ts';
 import type { Signed } from '../src/model/operator.ts';
 import type { RolePhase } from '../src/model/role.ts';
+import type { PromotedWord } from './messages.ts';
 import type { GroupPhase, GroupStatus, IncidentLine, MemberStatus, Pause } from '../src/model/status.ts';
 
 /** Everything that a group's workflow knows: plain data, handed whole from one run to the next. */
@@ -125,6 +127,23 @@ export function beginState(input: { spec: GroupSpec; specHash: string; owner: st
 
 export function freshView(): MemberView {
   return { role: 'none', epoch: 0, turn: 0, phase: 'waiting' };
+}
+
+/** What a new primary has in force from its first write on; what is recorded must hold for the commits before it, too. */
+export function takeOver(state: GroupState, { inForce, recorded, electable }: Pick<PromotedWord, 'inForce' | 'recorded' | 'electable'>): void {
+  state.recorded = recorded ?? weakest(state.recorded, inForce);
+  state.inForce = inForce;
+  state.electable = [...electable];
+  state.acknowledged = [...electable];
+  state.restartsTried = 0;
+  state.held = undefined;
+  state.stopped = undefined;
+  state.due = {};
+  state.after = undefined;
+  state.lastLoss = undefined;
+  state.openSinceMs = undefined;
+  state.aloneSinceMs = undefined;
+  state.relaxed = false;
 }
 
 /** Whether the primary has said that it is open under its present order. */

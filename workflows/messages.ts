@@ -66,6 +66,8 @@ export interface PromotedWord {
   readonly fork?: { readonly timeline: number; readonly lsn: Lsn };
   /** In force on the new primary from its first write on. */
   readonly inForce: CommitRule;
+  /** What may be recorded at once, by the places that the election saw; left out, only what the rules before and after it both imply (protocol 5.3). */
+  readonly recorded?: CommitRule;
   readonly electable: readonly string[];
 }
 

@@ -11,7 +11,9 @@ import {
   refuseSwitchover,
   type Refused,
 } from '../src/decide/operator.ts';
-import type { GroupKeeper } from './group-keeper.ts';
+import { changeSpec } from './change.ts';
+import { note, statusNow, wake, type GroupRun } from './group-run.ts';
+import { beginSwitchover, forceFailover, liftHold } from './incidents.ts';
 import { isSigned, refusal, wrongInSpec } from './input.ts';
 import { SIGNALS, WORDS } from './messages.ts';
 
@@ -21,17 +23,17 @@ type Word = keyof typeof WORDS;
  * Hears the operators. Each word is an Update whose validator refuses with a reason and leaves no trace; the same word as a Signal does the
  * same, except that a refusal can only be shown.
  */
-export function heedOperators(keeper: GroupKeeper): void {
-  const { state } = keeper;
-  const view = () => ({ spec: state.spec, status: keeper.status, nowMs: Date.now() });
+export function heedOperators(run: GroupRun): void {
+  const { state } = run;
+  const view = () => ({ spec: state.spec, status: statusNow(run), nowMs: Date.now() });
 
   hear(
     'failover',
     'Fail over now: { by, reason, to?, fencedByHand?, acceptLoss? }',
     (ask) => refuseFailover(ask, view()),
     (ask) => {
-      keeper.forceFailover(ask);
-      const open = keeper.status.incidents.findLast(({ endedAtMs }) => endedAtMs === undefined);
+      forceFailover(run, ask);
+      const open = statusNow(run).incidents.findLast(({ endedAtMs }) => endedAtMs === undefined);
       return open === undefined ? { words: `${state.primary} is being fenced first` } : { incident: open.id, words: `${open.id} has begun` };
     },
   );
@@ -40,7 +42,7 @@ export function heedOperators(keeper: GroupKeeper): void {
     'Swap roles as planned: { by, reason, to? }',
     (ask) => refuseSwitchover(ask, view()),
     (ask) => {
-      const incident = keeper.beginSwitchover(ask);
+      const incident = beginSwitchover(run, ask);
       return { incident, words: `${incident} has begun` };
     },
   );
@@ -59,7 +61,7 @@ export function heedOperators(keeper: GroupKeeper): void {
     (ask) => refuseResume(ask, view()),
     (ask) => {
       state.paused = undefined;
-      if (state.held?.rule === 'paused') keeper.liftHold();
+      if (state.held?.rule === 'paused') liftHold(run);
       return `resumed by ${ask.by}`;
     },
   );
@@ -87,7 +89,7 @@ export function heedOperators(keeper: GroupKeeper): void {
     (ask) => refuseOverride(ask, view()),
     (ask) => {
       state.override = true;
-      if (state.held !== undefined && state.held.rule !== 'paused') keeper.liftHold();
+      if (state.held !== undefined && state.held.rule !== 'paused') liftHold(run);
       return `${ask.by} lifted the rate limit for one failover`;
     },
   );
@@ -95,13 +97,13 @@ export function heedOperators(keeper: GroupKeeper): void {
     'change',
     'Take another configuration: { by, reason, spec }; `understudy apply` sends it',
     (ask) => refuseMisshapen(ask.spec) ?? refuseSpec(ask.spec, view()),
-    (ask) => keeper.change(ask),
+    (ask) => changeSpec(run, ask),
   );
 
   function hear<W extends Word>(word: W, description: string, refuse: (ask: AskOf<W>) => Refused | undefined, act: (ask: AskOf<W>) => AnswerOf<W>): void {
     const obey = (ask: AskOf<W>): AnswerOf<W> => {
       const answer = act(ask);
-      keeper.wake();
+      wake(run);
       return answer;
     };
     const validator = (ask: AskOf<W>): void => {
@@ -114,7 +116,7 @@ export function heedOperators(keeper: GroupKeeper): void {
       if (refused === undefined) obey(ask);
       else {
         log.warn("an operator's signal was refused", { word, rule: refused.rule, words: refused.words });
-        keeper.note(`signal ${word} refused (${refused.rule}): ${refused.words}`);
+        note(run, `signal ${word} refused (${refused.rule}): ${refused.words}`);
       }
     };
     setHandler(SIGNALS[word] as never, signalled as never, { description: `As the update \`${word}\`` });

@@ -6,7 +6,7 @@ import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
 import { member } from './acts.ts';
 import { askAll, silenceOf } from './ask.ts';
-import { showIncident } from './attributes.ts';
+import { showIncident, type Attributes } from './attributes.ts';
 import { WaysBack } from './compensation.ts';
 import { IncidentLog } from './incident-log.ts';
 import * as messages from './messages.ts';
@@ -24,7 +24,7 @@ export interface SwitchoverInput {
   readonly electable: readonly string[];
   readonly excluded: readonly string[];
   readonly to?: string;
-  readonly attributes: boolean;
+  readonly attributes: Attributes;
 }
 
 /**

@@ -10,15 +10,19 @@ import type { Hands } from './hands.ts';
 import { pause, type Member } from './member.ts';
 
 const LOOK_PAUSE_MS = 15;
+/** A receiver that outlives its primary for longer than this is detached. */
+const BREAK_LIMIT_MS = 100;
 const ARRIVAL_LIMIT_MS = 2000;
 const CHECKPOINT_AFTER_MS = 300;
 
 /** Reports this member, its place frozen first where that was asked and is right (protocol 2b, 3.2, 3.5). */
 export async function inspect({ member, idle }: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
   if (ask.freeze !== 'no' && idle && !member.running) await startFrozen(member, ask, signal);
+  const still = ask.freeze === 'when-unfed' ? await reportUnfed(member, ask, signal) : undefined;
+  if (still !== undefined) return still;
   if (ask.freeze !== 'no' && member.running && !member.detached) {
     const live = await member.connect(signal);
-    const quiet = ask.freeze === 'now' || (await waitUntilQuiet(member, ask.quarantineMs / 2, signal));
+    const quiet = ask.freeze !== 'when-quiet' || (await waitUntilQuiet(member, ask.quarantineMs / 2, signal));
     if (quiet && (await live.pulse()).inRecovery) {
       await member.exclusively(() => member.detach(live, { rule: ask.rule ?? NO_RULE, leaseMs: ask.quarantineMs }));
     }
@@ -40,6 +44,22 @@ async function startFrozen(member: Member, ask: InspectAsk, signal: AbortSignal)
     if (!(error instanceof UnderstudyError)) throw error;
     member.log.warn({ err: error }, 'a standby without a role could not be started to answer an incident');
   }
+}
+
+/**
+ * Reports a member to which nothing more can arrive, and of which nothing would have to be reloaded for a promotion; undefined where that is not so. The
+ * connections of a primary that has stopped break at once where its host still lives, and one that tries to connect to it again receives nothing.
+ */
+async function reportUnfed(member: Member, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport | undefined> {
+  if (!member.running || member.detached || !member.isReadyWith({ rule: ask.rule ?? NO_RULE, leaseMs: ask.quarantineMs }, true)) return undefined;
+  for (const untilMs = performance.now() + BREAK_LIMIT_MS; performance.now() < untilMs && !signal.aborted;) {
+    const report = await member.report(signal);
+    const { live } = report;
+    if (live?.inRecovery !== true) return undefined;
+    if (live.receiver.state !== 'streaming') return { ...report, detached: true, live: { ...live, receiver: { state: 'none' } } };
+    await pause(LOOK_PAUSE_MS);
+  }
+  return undefined;
 }
 
 /** False as soon as something is received again: the primary lives, whatever became of its agent. */
@@ -66,15 +86,19 @@ async function waitUntilQuiet(member: Member, quietMs: number, signal: AbortSign
  */
 export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal): Promise<Promoted> {
   const { member } = hands;
-  const again = member.state.state.opened === ask.epoch;
+  const openedBefore = member.state.state.opened ?? 0;
+  const again = openedBefore === ask.epoch;
+  let mayBeOpen = again;
   member.state.refuseStale(ask.epoch, member.spec.name);
   const keeper = hands.keepLease(ask.epoch, ask.leaseMs, 'promoting');
   let renewed: Promise<void> | undefined;
   try {
     // One write to the disk, while the lease is sought, and before the database is touched: the epoch, what will be in force, and that this member
     // may be open from now on.
-    const noted = member.state.accept(ask.epoch, member.spec.name, { held: undefined, opened: ask.epoch, rule: ask.rule, electable: ask.electable });
-    await Promise.all([noted, hands.letGo(`epoch ${ask.epoch} promotes this member`)]);
+    // The role of this very epoch may have come first, and waits for this.
+    const letGoOf = member.state.state.held?.order.epoch === ask.epoch ? {} : { held: undefined };
+    const noted = member.state.accept(ask.epoch, member.spec.name, { ...letGoOf, opened: ask.epoch, rule: ask.rule, electable: ask.electable });
+    await Promise.all([noted, hands.letGo(ask.epoch, `epoch ${ask.epoch} promotes this member`)]);
     return await member.exclusively(async () => {
       const live = await member.connect(signal);
       const before = await live.pulse();
@@ -89,6 +113,7 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
       const fork = before.inRecovery ? await freezeFrom(member, live, ask, settings) : undefined;
       const waitedMs = ask.proof === 'lease' ? await waitOutQuarantine(member, quarantineMs(ask.leaseMs), signal) : 0;
       const startedMs = performance.now();
+      mayBeOpen = true;
       const { outcome, timeline, lsn } = await live.promote(ask.limitMs);
       const promoteMs = performance.now() - startedMs;
       // Sent before the promotion is told as done, and not waited for: the role of this epoch has all of a fresh lease to arrive in.
@@ -101,6 +126,8 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
     if (member.running) {
       await member.stop('immediate', 0, `the promotion of epoch ${ask.epoch} failed`);
     }
+    // What it was told and never came to is no reason to doubt its copy (protocol 8).
+    if (!mayBeOpen && member.state.state.opened === ask.epoch) await member.state.change({ opened: openedBefore });
     throw error;
   } finally {
     if (renewed === undefined) keeper.stop('the promotion is over');

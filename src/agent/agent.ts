@@ -1,22 +1,29 @@
 import type { Client, Connection } from '@temporalio/client';
+import type { LoadedDataConverter } from '@temporalio/common';
 import type { Logger } from 'pino';
-import type { CheckpointAsk, InspectAsk, GovernAsk, MemberAsk, MemberNews, PromoteAsk, StepDownAsk } from '../model/act.ts';
+import type { CheckpointAsk, InspectAsk, GovernAsk, MemberAsk, MemberNews, Promoted, PromoteAsk, StepDownAsk } from '../model/act.ts';
+import { renewEveryMs } from '../decide/deadline.ts';
 import { UnderstudyError } from '../model/error.ts';
+import type { MemberReport } from '../model/member.ts';
 import { memberQueue } from '../model/name.ts';
-import type { PrimaryRole, RolePhase, StandbyRole } from '../model/role.ts';
+import type { Heartbeat, PrimaryRole, RolePhase, StandbyRole } from '../model/role.ts';
 import { checkpoint, firstWrite, govern, inspect, promote, stepDown } from './acts.ts';
 import type { Hands } from './hands.ts';
-import type { RoleHolder } from './holder.ts';
+import { PlainBeats, type RoleHolder } from './holder.ts';
 import { LeaseKeeper } from './lease.ts';
 import { pause, type Member } from './member.ts';
 import { NewsDesk } from './news.ts';
 import { PrimaryHolder } from './primary.ts';
 import { StandbyHolder } from './standby.ts';
 import { isTransient, TaskQueue, type Task } from './task.ts';
+import { bootTimeMs } from '../runtime/clock.ts';
 
 /** Two polls open: a new role is in hand while the last one is still being let go. */
 const POLLS = 2;
 const ACT_LIMIT_MS = 10 * 60_000;
+const SUPERSEDED_IS_NEWS_MS = 1000;
+/** A promotion that takes longer has been given up by whoever asked for it. */
+const PROMOTION_LIMIT_MS = 90_000;
 
 /** The agent of one member: polls its queue, holds its role, acts when asked. It never decides a role. */
 export class Agent {
@@ -28,18 +35,24 @@ export class Agent {
   #holder: RoleHolder | undefined;
   #leaseMs = 0;
   #taking: Promise<unknown> = Promise.resolve();
+  #promotion: { readonly epoch: number; readonly over: Promise<void>; readonly end: () => void } | undefined;
 
-  constructor(member: Member, temporal: { connection: Connection; client: Client; namespace: string }, log: Logger) {
+  constructor(member: Member, temporal: { connection: Connection; client: Client; namespace: string; converter?: LoadedDataConverter }, log: Logger) {
     this.#member = member;
     this.#log = log;
     const queue = memberQueue(member.group, member.spec.name);
-    this.#queue = new TaskQueue(temporal.connection, temporal.namespace, queue, `agent ${queue} ${process.pid}`);
+    this.#queue = new TaskQueue(temporal.connection, temporal.namespace, queue, `agent ${queue} ${process.pid}`, temporal.converter);
     this.#news = new NewsDesk(temporal.client, log);
     this.#watchGuard();
   }
 
-  /** Goes on with the role that an earlier process held, then polls until stopped. */
-  async run(): Promise<void> {
+  /**
+   * Goes on with the role that an earlier process held, then polls until stopped.
+   *
+   * @param verified resolves once Temporal is known to be the one that this member belongs to: no order is taken before. A role that is held is gone on with
+   *   meanwhile, since a server that is not ours does not know its token, and without one the standbys are asked (protocol 1.6, 3)
+   */
+  async run(verified: Promise<void> = Promise.resolve()): Promise<void> {
     const { held } = this.#member.state.state;
     if (held !== undefined) {
       this.#log.info({ role: held.kind, epoch: held.order.epoch }, 'going on with the role held before');
@@ -54,6 +67,7 @@ export class Agent {
       };
       this.#hold(task, held.kind === 'primary' ? { kind: 'primary', order: held.order } : { kind: 'standby', order: held.order });
     }
+    await verified;
     await Promise.all(Array.from({ length: POLLS }, () => this.#poll()));
   }
 
@@ -78,12 +92,39 @@ export class Agent {
 
   async #answer(task: Task): Promise<void> {
     try {
-      if (task.type === 'primary' || task.type === 'standby') await this.#take(task);
-      else await this.#queue.complete(task.token, await this.#act(task));
+      if (task.type === 'primary' || task.type === 'standby') {
+        if (await this.#isToBeTaken(task)) await this.#take(task);
+      } else {
+        await this.#queue.complete(task.token, await this.#act(task));
+        this.#member.metrics.acted('done');
+        this.#log.info({ act: task.type, activityId: task.activityId, workflowId: task.workflowId }, 'act done');
+      }
     } catch (error) {
-      this.#log.warn({ err: error, act: task.type, activityId: task.activityId }, 'act failed');
+      this.#member.metrics.acted('failed');
+      this.#log.warn({ err: error, act: task.type, activityId: task.activityId, workflowId: task.workflowId }, 'act failed');
       await this.#queue.fail(task.token, error);
     }
+  }
+
+  /**
+   * A role that came with an election is only kept alive until the promotion is over, whose own lease covers the database: nothing that it costs (a write to the
+   * disk, a look at the database) is to be paid while everybody waits.
+   *
+   * @returns false where it was taken back meanwhile
+   */
+  async #isToBeTaken(task: Task): Promise<boolean> {
+    const { order } = roleOf(task);
+    if (!('afterPromotion' in order) || order.afterPromotion !== true) return true;
+    const taken = new AbortController();
+    const details = (): Heartbeat => ({ epoch: order.epoch, role: 'primary', phase: 'promoting', fence: this.#member.guard.status.fence });
+    const beats = new PlainBeats(this.#queue, task.token, renewEveryMs(order.leaseMs), details, (beat) => {
+      if (beat === 'cancel-requested' || beat === 'gone') taken.abort();
+    });
+    await Promise.race([this.#promotionTo(order.epoch).over, pause(PROMOTION_LIMIT_MS, AbortSignal.any([taken.signal, this.#stop.signal]))]);
+    beats.stop();
+    if (!taken.signal.aborted) return true;
+    await this.#queue.complete(task.token, { end: 'superseded', words: 'taken back before the promotion was through' });
+    return false;
   }
 
   /** Roles are taken one after another: the newer one ends the one before it. */
@@ -110,7 +151,7 @@ export class Agent {
       ...forget,
       held: { ...role, token: Buffer.from(task.token).toString('base64'), workflowId: task.workflowId },
     });
-    this.#log.info({ role: role.kind, epoch: role.order.epoch, activityId: task.activityId }, 'role taken');
+    this.#log.info({ role: role.kind, epoch: role.order.epoch, activityId: task.activityId, workflowId: task.workflowId }, 'role taken');
     this.#hold(task, role);
   }
 
@@ -124,8 +165,10 @@ export class Agent {
       if (this.#holder === holder) this.#holder = undefined;
     };
     void holder.ended.then(
-      (end) => {
+      async (end) => {
         over({ end });
+        // Whoever gave the newer order waits for what it does, not for this.
+        if (isSuperseded(end)) await pause(SUPERSEDED_IS_NEWS_MS, this.#stop.signal);
         return this.#queue.complete(task.token, end);
       },
       (error: unknown) => {
@@ -140,9 +183,9 @@ export class Agent {
     const hands = this.#hands(task);
     switch (task.type) {
       case 'inspect':
-        return inspect(hands, task.input as InspectAsk, signal);
+        return this.#inspect(hands, task.input as InspectAsk, signal);
       case 'promote':
-        return promote(hands, task.input as PromoteAsk, signal);
+        return this.#promote(hands, task.input as PromoteAsk, signal);
       case 'stepDown':
         return stepDown(hands, task.input as StepDownAsk, signal);
       case 'govern':
@@ -156,6 +199,27 @@ export class Agent {
     }
   }
 
+  async #promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal): Promise<Promoted> {
+    const { end } = this.#promotionTo(ask.epoch);
+    return promote(hands, ask, signal).finally(end);
+  }
+
+  /** Of the newest epoch only: whoever waits for an older one is superseded. */
+  #promotionTo(epoch: number): { readonly over: Promise<void>; readonly end: () => void } {
+    if (this.#promotion?.epoch !== epoch) {
+      let end = (): void => {};
+      const over = new Promise<void>((resolve) => (end = resolve));
+      this.#promotion = { epoch, over, end };
+    }
+    return this.#promotion;
+  }
+
+  async #inspect(hands: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
+    const report = await inspect(hands, ask, signal);
+    const away = this.#queue.reach.lastAway(bootTimeMs());
+    return away === undefined ? report : { ...report, away };
+  }
+
   #hands(task: Task): Hands {
     const holder = this.#holder;
     return {
@@ -163,8 +227,10 @@ export class Agent {
       primary: holder instanceof PrimaryHolder ? holder : undefined,
       idle: holder === undefined,
       leaseMs: this.#leaseMs,
-      letGo: async (why) => {
-        await this.#holder?.supersede(why);
+      letGo: async (epoch, why) => {
+        // A role that is being taken may be of this epoch, or of the one before.
+        await this.#taking;
+        if (this.#holder !== undefined && this.#holder.epoch < epoch) await this.#holder.supersede(why);
       },
       keepLease: (epoch, leaseMs, phase) => this.#keepLease(task, epoch, leaseMs, phase),
     };
@@ -177,7 +243,7 @@ export class Agent {
       guard,
       { token: task.token, epoch, leaseMs, marginMs: this.#member.marginMs(leaseMs) },
       () => ({ epoch, role: 'primary', phase, fence: guard.status.fence }),
-      () => {},
+      { heard: (beat) => this.#member.metrics.renewed(beat) },
     );
     keeper.start();
     return keeper;
@@ -188,6 +254,7 @@ export class Agent {
     void this.#member.guard.lost.then(async (why) => {
       if (this.#stop.signal.aborted) return;
       this.#log.error({ why }, 'guard lost');
+      this.#member.metrics.guardLost();
       this.#holder?.guardLost?.();
       for (;;) {
         try {
@@ -202,6 +269,10 @@ export class Agent {
       this.#watchGuard();
     });
   }
+}
+
+function isSuperseded(end: unknown): boolean {
+  return typeof end === 'object' && end !== null && 'end' in end && end.end === 'superseded';
 }
 
 type Role = { readonly kind: 'primary'; readonly order: PrimaryRole } | { readonly kind: 'standby'; readonly order: StandbyRole };

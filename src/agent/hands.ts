@@ -11,8 +11,8 @@ export interface Hands {
   readonly idle: boolean;
   /** L of the role last given. */
   readonly leaseMs: number;
-  /** Whoever holds a role lets go of it, without touching the database. */
-  letGo(why: string): Promise<void>;
+  /** Whoever holds a role of an earlier epoch lets go of it, without touching the database. */
+  letGo(epoch: number, why: string): Promise<void>;
   /** Renews a lease by the act's own heartbeats. */
   keepLease(epoch: number, leaseMs: number, phase: 'promoting'): LeaseKeeper;
 }

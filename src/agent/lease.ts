@@ -13,8 +13,18 @@ export interface LeaseTerms {
   readonly marginMs: number;
 }
 
+/** Who a renewal is told to. */
+export interface LeaseEars {
+  readonly heard: (beat: Beat) => void;
+  /** A renewal was not acknowledged in time, or the server does not know the role any more: told again at each renewal for as long as that is so. */
+  readonly doubt?: () => void;
+}
+
 /** More than this many sends in flight say nothing that the first did not. */
 const MAX_IN_FLIGHT = 3;
+/** An answer that takes longer than this part of the lease is not waited for before the standbys are asked: what is left of it may be short. */
+const LATE_AFTER = 1 / 8;
+const LATE_AFTER_AT_MOST_MS = 250;
 
 /**
  * Renews one epoch's lease: every quarter of it one heartbeat, sent as an acknowledged call, and the guard's deadline pushed to what
@@ -25,7 +35,9 @@ export class LeaseKeeper {
   readonly #guard: GuardClient;
   readonly #terms: LeaseTerms;
   readonly #details: () => Heartbeat;
-  readonly #heard: (beat: Beat) => void;
+  readonly #ears: LeaseEars;
+  /** The server does not know the token: nothing is sent any more, and the deadline stands unless the standbys' word moves it (protocol 1.6, 3). */
+  #unknown = false;
   #timer: NodeJS.Timeout | undefined;
   #inFlight = 0;
   #stopped = false;
@@ -34,12 +46,12 @@ export class LeaseKeeper {
   /** Resolves once the first renewal is acknowledged and the guard holds its deadline; only then may the member open (protocol 1.3). */
   readonly first: Promise<{ armed: true } | { armed: false; why: string }>;
 
-  constructor(queue: TaskQueue, guard: GuardClient, terms: LeaseTerms, details: () => Heartbeat, heard: (beat: Beat) => void) {
+  constructor(queue: TaskQueue, guard: GuardClient, terms: LeaseTerms, details: () => Heartbeat, ears: LeaseEars) {
     this.#queue = queue;
     this.#guard = guard;
     this.#terms = terms;
     this.#details = details;
-    this.#heard = heard;
+    this.#ears = ears;
     this.first = new Promise((resolve) => {
       this.#armed = () => resolve({ armed: true });
       this.#refused = (why) => resolve({ armed: false, why });
@@ -63,27 +75,43 @@ export class LeaseKeeper {
     this.#refused(why);
   }
 
+  /** The lease goes on by another word than the server's. */
+  vouched(): void {
+    this.#armed();
+  }
+
   async #renew(): Promise<void> {
+    if (this.#unknown) {
+      this.#ears.doubt?.();
+      return;
+    }
     if (this.#inFlight >= MAX_IN_FLIGHT) return;
     this.#inFlight += 1;
     const { token, epoch, leaseMs, marginMs } = this.#terms;
     const sentBootMs = bootTimeMs();
+    const late = setTimeout(() => this.#stopped || this.#ears.doubt?.(), Math.min(leaseMs * LATE_AFTER, LATE_AFTER_AT_MOST_MS));
     try {
       const beat = await this.#queue.beat(token, this.#details(), leaseMs);
+      clearTimeout(late);
       if (this.#stopped) return;
       if (beat === 'gone') {
-        this.stop('the server does not know the role any more');
-      } else if (beat !== 'unanswered') {
+        this.#unknown = true;
+        if (this.#ears.doubt === undefined) this.stop('the server does not know the role any more');
+        else this.#ears.doubt();
+      } else if (beat === 'unanswered') {
+        this.#ears.doubt?.();
+      } else {
         const deadlineMs = leaseDeadlineMs({ sentBootMs, leaseMs, marginMs });
         if (await this.#guard.extend(epoch, deadlineMs, fenceBeforeMs(leaseMs))) this.#armed();
         else this.#refused('the guard did not take the deadline: the lease is over or a fence is under way');
       }
-      this.#heard(beat);
+      this.#ears.heard(beat);
     } catch (error) {
       // A guard that cannot be asked holds the deadline that it has: nothing is renewed by this round.
       if (!(error instanceof UnderstudyError)) throw error;
       this.#refused(error.message);
     } finally {
+      clearTimeout(late);
       this.#inFlight -= 1;
     }
   }

@@ -9,6 +9,7 @@ import type { CommitRule, MemberSpec } from '../model/group.ts';
 import type { MemberReport } from '../model/member.ts';
 import { BOOT_RESOLUTION_MS, bootTimeMs } from '../runtime/clock.ts';
 import { Feed } from './feed.ts';
+import { AgentMetrics } from './metrics.ts';
 import type { StateFile } from './state-file.ts';
 
 /** How long a look at the database may take before the member says that it does not answer. */
@@ -44,6 +45,7 @@ export class Member {
   readonly state: StateFile;
   readonly feed: Feed;
   readonly log: Logger;
+  readonly metrics: AgentMetrics;
   #guard: GuardClient;
   readonly #guardOptions: GuardOptions;
   #live: LiveDatabase | undefined;
@@ -51,6 +53,7 @@ export class Member {
   #turn: Promise<unknown> = Promise.resolve();
   #detached = false;
   #settled: Settings | undefined;
+  #ruleHolds = false;
   #slowestStopMs = 0;
 
   private constructor(parts: MemberParts, state: StateFile, guard: GuardClient) {
@@ -62,6 +65,7 @@ export class Member {
     this.feed = new Feed(bootTimeMs() + BOOT_RESOLUTION_MS);
     this.#guardOptions = parts.guard;
     this.#guard = guard;
+    this.metrics = new AgentMetrics(parts.group, parts.spec.name, this);
   }
 
   static async open(parts: MemberParts): Promise<Member> {
@@ -138,7 +142,8 @@ export class Member {
 
   /** Starts the database in a role and returns once it answers. Running already, it is left as it is. */
   async start(role: StartAs, settings: Settings, signal: AbortSignal): Promise<LiveDatabase> {
-    if (!this.running) {
+    const launched = !this.running;
+    if (launched) {
       this.dropLive();
       const launch = await this.driver.launch(role.as, settings);
       // A primary starts only while its guard holds the lease of its epoch: it may have run out while the start was prepared (I1).
@@ -149,7 +154,7 @@ export class Member {
         await this.#guard.start(launch);
       }
     }
-    this.#note(settings);
+    this.#note(settings, launched);
     return this.connect(signal);
   }
 
@@ -164,20 +169,20 @@ export class Member {
 
   /** Puts settings in force on the running database. */
   async settle(live: LiveDatabase, settings: Settings): Promise<void> {
-    await live.settle(settings);
-    this.#note(settings);
+    this.#note(settings, await live.settle(settings));
   }
 
   /** Stops receiving: this member's place is frozen from here on (protocol 3.2). */
   async detach(live: LiveDatabase, settings: Omit<Settings, 'upstream'>): Promise<void> {
     await live.detach({ ...settings, upstream: undefined });
-    this.#note({ ...settings, upstream: undefined });
+    this.#note({ ...settings, upstream: undefined }, true);
     const { receiver, flushedLsn } = await live.pulse();
     this.feed.see(receiver, bootTimeMs() + BOOT_RESOLUTION_MS, flushedLsn);
   }
 
-  #note(settings: Settings): void {
+  #note(settings: Settings, ruleHolds: boolean): void {
     this.#settled = settings;
+    this.#ruleHolds = ruleHolds;
     this.#detached = settings.upstream === undefined;
   }
 
@@ -188,7 +193,9 @@ export class Member {
 
   /** Whether just these settings were the last that were settled, and nothing is received, or `unfed`: nobody sends. */
   isReadyWith({ rule, leaseMs }: Omit<Settings, 'upstream'>, unfed: boolean): boolean {
-    return (this.#detached || unfed) && this.#settled !== undefined && this.#settled.leaseMs === leaseMs && sameRule(this.#settled.rule, rule);
+    return (
+      (this.#detached || unfed) && this.#ruleHolds && this.#settled !== undefined && this.#settled.leaseMs === leaseMs && sameRule(this.#settled.rule, rule)
+    );
   }
 
   get detached(): boolean {
@@ -206,6 +213,7 @@ export class Member {
     const base = {
       member: this.spec.name,
       epoch: state.highestEpoch,
+      opened: state.opened ?? 0,
       role: state.held?.kind ?? 'none',
       detached: this.#detached,
       fence: status.fence,

@@ -7,6 +7,7 @@ import type { FenceCause, Heartbeat, PrimaryEnd, PrimaryRole, RolePhase } from '
 import type { RoleContext, RoleHolder } from './holder.ts';
 import { LeaseKeeper } from './lease.ts';
 import { pause, type Member } from './member.ts';
+import { SecondLease } from './second-lease.ts';
 import type { Beat } from './task.ts';
 import { WriteWatch } from './write-watch.ts';
 
@@ -25,6 +26,7 @@ export class PrimaryHolder implements RoleHolder {
   readonly #order: PrimaryRole;
   readonly #context: RoleContext;
   readonly #keeper: LeaseKeeper;
+  readonly #second: SecondLease;
   readonly #stop = new AbortController();
   #phase: RolePhase = 'starting';
   #pulse: Pulse | undefined;
@@ -34,7 +36,6 @@ export class PrimaryHolder implements RoleHolder {
   #finish: (end: PrimaryEnd | undefined) => void = () => {};
   #fail: (error: UnderstudyError) => void = () => {};
   #finishing = false;
-  #gone = false;
   #running: Promise<void>;
   #asked: string | undefined;
 
@@ -49,13 +50,12 @@ export class PrimaryHolder implements RoleHolder {
       this.#finish = resolve;
       this.#fail = reject;
     });
-    this.#keeper = new LeaseKeeper(
-      context.queue,
-      member.guard,
-      { token: context.task.token, epoch: order.epoch, leaseMs: order.leaseMs, marginMs: member.marginMs(order.leaseMs) },
-      () => this.#details(),
-      (beat) => this.#hear(beat),
-    );
+    const terms = { epoch: order.epoch, leaseMs: order.leaseMs, marginMs: member.marginMs(order.leaseMs) };
+    this.#second = new SecondLease(member, { ...terms, electable: () => member.state.state.electable ?? order.electable });
+    this.#keeper = new LeaseKeeper(context.queue, member.guard, { token: context.task.token, ...terms }, () => this.#details(), {
+      heard: (beat) => this.#hear(beat),
+      doubt: () => void this.#askStandbys(),
+    });
     this.#running = this.#run();
   }
 
@@ -95,7 +95,7 @@ export class PrimaryHolder implements RoleHolder {
       const first = await this.#keeper.first;
       if (this.#finishing) return;
       if (!first.armed) {
-        if (!this.#gone) await this.#fence('lease', `no renewal of epoch ${this.epoch} was acknowledged: ${first.why}`);
+        await this.#fence('lease', `no renewal of epoch ${this.epoch} was acknowledged: ${first.why}`);
         return;
       }
       this.#tell();
@@ -117,6 +117,8 @@ export class PrimaryHolder implements RoleHolder {
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(START_LIMIT_MS)]);
     return this.#member.exclusively(async () => {
       if (!this.#member.running) {
+        if (this.#order.afterPromotion === true)
+          throw new UnderstudyError('NotInRecovery', `the promotion of ${spec.name} to epoch ${this.epoch}, for which its role waited, has left it stopped`);
         const footprint = await driver.footprint(signal);
         if (footprint.state === 'empty' && this.#order.found) await driver.found(signal);
         else if (footprint.state !== 'data') {
@@ -192,8 +194,9 @@ export class PrimaryHolder implements RoleHolder {
       return words === undefined ? undefined : { cause: 'hung', words };
     }
     if (this.#pulse.inRecovery) return { cause: 'not-ours', words: 'the database is in recovery: somebody restarted it as a standby' };
+    this.#member.metrics.saw(this.#pulse);
     this.#tell();
-    return alsoWrite ? writes.judge(await live.probeWrite(Math.min(this.#order.hungAfterMs, 2000))) : undefined;
+    return alsoWrite ? writes.judge(await this.#member.metrics.timeProbe(() => live.probeWrite(Math.min(this.#order.hungAfterMs, 2000)))) : undefined;
   }
 
   async #reconnect(writes: WriteWatch): Promise<LiveDatabase | undefined> {
@@ -223,6 +226,7 @@ export class PrimaryHolder implements RoleHolder {
   }
 
   #hear(beat: Beat): void {
+    this.#member.metrics.renewed(beat);
     if (this.#finishing) return;
     switch (beat) {
       case 'paused':
@@ -231,13 +235,34 @@ export class PrimaryHolder implements RoleHolder {
       case 'cancel-requested':
         void this.#fence('asked', 'the workflow took the role away');
         return;
-      case 'gone':
-        // The deadline stands; the same epoch's role may arrive anew (protocol 1.6).
-        this.#gone = true;
-        return;
       case 'ok':
       case 'reset':
+        this.#second.relieve();
+        return;
+      // The deadline stands, unless the standbys move it; the same epoch's role may arrive anew (protocol 1.6).
+      case 'gone':
       case 'unanswered':
+    }
+  }
+
+  /** Temporal does not answer, or has forgotten the role: whoever could be promoted is asked whether it still follows (protocol 3). */
+  async #askStandbys(): Promise<void> {
+    if (this.#finishing) return;
+    // A restarted agent finds its database running, and has no connection yet.
+    if (this.#member.live === undefined && this.#member.running) await this.#reconnectToAsk();
+    if (this.#finishing) return;
+    const vouched = await this.#second.renew();
+    this.#member.metrics.secondLease(vouched ? 'confirmed' : 'unconfirmed');
+    if (vouched) this.#keeper.vouched();
+  }
+
+  async #reconnectToAsk(): Promise<void> {
+    try {
+      await this.#member.connect(AbortSignal.any([this.#stop.signal, AbortSignal.timeout(this.#order.leaseMs)]));
+    } catch (error) {
+      // Then nobody is asked in this round, and the deadline stands.
+      if (!(error instanceof UnderstudyError)) throw error;
+      this.#member.log.warn({ err: error }, 'the standbys cannot be asked: the database does not answer');
     }
   }
 

@@ -1,19 +1,28 @@
 import type { LiveDatabase, Pulse, Settings } from '../database/driver.ts';
 import { NO_RULE } from '../model/group.ts';
+import type { Standing } from '../decide/rejoin.ts';
 import { UnderstudyError } from '../model/error.ts';
+import type { Lsn } from '../model/lsn.ts';
 import type { Heartbeat, RolePhase, StandbyEnd, StandbyRole } from '../model/role.ts';
 import { BOOT_RESOLUTION_MS, bootTimeMs } from '../runtime/clock.ts';
 import { PlainBeats, type RoleContext, type RoleHolder } from './holder.ts';
 import { pause, type Member } from './member.ts';
-import { hasDiverged, rejoin } from './rejoin.ts';
+import { cannotFollow, rejoin } from './rejoin.ts';
 import type { Beat } from './task.ts';
 
 /** The receiver is looked at this often within a lease: what a quarantine costs beyond Q is one look (protocol 3.2). */
 const LOOKS_PER_LEASE = 8;
 /** A receiver that does not come back in this time may have nowhere to come back to. */
-const DIVERGENCE_CHECK_MS = 5_000;
+const STANDING_CHECK_MS = 5_000;
 const RESTART_PAUSE_MS = 500;
 const RESTARTS = 3;
+const BROKEN_IS_NEWS_MS = 1000;
+/** Until a standby answers it may have much to replay. */
+const START_LIMIT_MS = 15 * 60_000;
+/** A copy that is made because the database would not start costs its upstream some work: no second one sooner than this. */
+const COPY_AGAIN_MS = 3_600_000;
+/** When one was made last for this member, whatever role it had. */
+const copiedFor = new WeakMap<Member, number>();
 
 /** Holds a standby's role: makes the member follow by whatever it takes, keeps it so, and tells what changes. */
 export class StandbyHolder implements RoleHolder {
@@ -32,6 +41,11 @@ export class StandbyHolder implements RoleHolder {
   #finish: (end: StandbyEnd | undefined) => void = () => {};
   #finishing = false;
   #restarts = 0;
+  #brokenSinceMs: number | undefined;
+  /** Whether the last start ended with the database's end. */
+  #endedAtStart = false;
+  /** Where it stood when it was last asked whether it can follow. */
+  #standsAt: Lsn | undefined;
 
   constructor(member: Member, order: StandbyRole, context: RoleContext) {
     this.#member = member;
@@ -62,7 +76,7 @@ export class StandbyHolder implements RoleHolder {
 
   async #run(): Promise<void> {
     try {
-      let live = await this.#follow();
+      let live = await this.#followAtLast();
       let aloneSinceMs = bootTimeMs();
       while (!this.#finishing) {
         const look = await this.#look(live);
@@ -76,9 +90,11 @@ export class StandbyHolder implements RoleHolder {
         else if (look === 'streaming') {
           aloneSinceMs = bootTimeMs();
           this.#restarts = 0;
-        } else if (bootTimeMs() - aloneSinceMs > Math.max(DIVERGENCE_CHECK_MS, 2 * this.#order.leaseMs)) {
+          this.#standsAt = undefined;
+        } else if (bootTimeMs() - aloneSinceMs > Math.max(STANDING_CHECK_MS, 2 * this.#order.leaseMs)) {
+          const standing = await this.#cannotFollow();
+          if (standing !== undefined) live = await this.#followAtLast(standing);
           aloneSinceMs = bootTimeMs();
-          if (await this.#diverged()) live = await this.#follow(true);
         }
         await pause(this.#order.leaseMs / LOOKS_PER_LEASE, this.#stop.signal);
       }
@@ -89,35 +105,84 @@ export class StandbyHolder implements RoleHolder {
     }
   }
 
-  /** @param again the member is known to have diverged: it is stopped and made to follow anew */
-  #follow(again = false): Promise<LiveDatabase> {
+  /**
+   * A database that ends as it is started, again and again, holds something that it cannot be started from: a copy is made of its upstream, once. Where
+   * that does not start either, it is not the data's fault.
+   */
+  async #followAtLast(standing?: Standing): Promise<LiveDatabase> {
+    let again = standing;
+    for (;;) {
+      this.#endedAtStart = false;
+      try {
+        return await this.#follow(again);
+      } catch (error) {
+        if (!(error instanceof UnderstudyError) || !this.#endedAtStart || this.#stop.signal.aborted) throw error;
+        again = this.#countEnd();
+      }
+      await pause(RESTART_PAUSE_MS, this.#stop.signal);
+    }
+  }
+
+  /** @returns what to do about a database that has ended too often */
+  #countEnd(): Standing {
+    this.#restarts += 1;
+    const words = describeExit(this.#member);
+    this.#enter('starting', `the database ended: ${words}`);
+    if (this.#restarts <= RESTARTS) return undefined;
+    const often = `the database of ${this.#member.spec.name} ended ${this.#restarts} times`;
+    const copiedAtMs = copiedFor.get(this.#member);
+    if (copiedAtMs !== undefined && bootTimeMs() - copiedAtMs < COPY_AGAIN_MS)
+      throw new UnderstudyError('DatabaseFailed', `${often}, also from a fresh copy: ${words}`);
+    copiedFor.set(this.#member, bootTimeMs());
+    this.#restarts = 0;
+    return { how: 'clone', why: `${often}: ${words}` };
+  }
+
+  /** @param again why the member cannot follow as it is: it is stopped and made to follow anew */
+  #follow(again?: Standing): Promise<LiveDatabase> {
     const { driver, spec } = this.#member;
     const signal = this.#stop.signal;
     return this.#member.exclusively(async () => {
       if (this.#member.running) {
         const live = await this.#member.connect(AbortSignal.any([signal, AbortSignal.timeout(60_000)]));
         const state = await live.look();
-        if (state.inRecovery && !again) {
+        if (state.inRecovery && again === undefined) {
           await this.#member.settle(live, this.#settings());
           await live.releaseSlots();
           await live.slots(this.#order.others);
           return live;
         }
-        const why = state.inRecovery ? "its log has left the primary's" : `it is a standby of ${this.#order.upstream.member} from epoch ${this.epoch} on`;
+        const why = again?.why ?? `it is a standby of ${this.#order.upstream.member} from epoch ${this.epoch} on`;
         this.#enter('stopping', why);
         await this.#member.stop('fast', this.#order.stopWithinMs, why);
       }
-      await rejoin({ driver, member: spec.name, upstream: this.#order.upstream, signal, enter: (phase, words) => this.#enter(phase, words) });
+      await rejoin({
+        driver,
+        member: spec.name,
+        upstream: this.#order.upstream,
+        signal,
+        enter: (phase, words) => this.#enter(phase, words),
+        ...(again?.how === 'clone' ? { stuck: again.why } : {}),
+      });
       this.#enter('starting', 'starting as a standby');
-      const live = await this.#member.start({ as: 'standby' }, this.#settings(), AbortSignal.any([signal, AbortSignal.timeout(15 * 60_000)]));
+      const live = await this.#start(AbortSignal.any([signal, AbortSignal.timeout(START_LIMIT_MS)]));
       await live.releaseSlots();
       await live.slots(this.#order.others);
       return live;
     });
   }
 
+  async #start(signal: AbortSignal): Promise<LiveDatabase> {
+    try {
+      return await this.#member.start({ as: 'standby' }, this.#settings(), signal);
+    } catch (error) {
+      this.#endedAtStart = !this.#member.running;
+      throw error;
+    }
+  }
+
   #settings(): Settings {
-    return { upstream: this.#order.upstream, rule: NO_RULE, leaseMs: this.#order.leaseMs };
+    return { upstream: this.#order.upstream, rule: this.#order.rule ?? NO_RULE, leaseMs: this.#order.leaseMs };
   }
 
   async #look(live: LiveDatabase): Promise<'streaming' | 'alone' | 'strayed' | 'lost'> {
@@ -129,31 +194,37 @@ export class StandbyHolder implements RoleHolder {
       this.#words = error.message;
       return 'lost';
     }
+    this.#member.metrics.saw(this.#pulse);
     this.#member.feed.see(this.#pulse.receiver, bootTimeMs() + BOOT_RESOLUTION_MS, this.#pulse.flushedLsn);
     if (!this.#pulse.inRecovery) return 'strayed';
-    const streaming = this.#pulse.receiver.state === 'streaming';
-    this.#enter(streaming ? 'following' : 'starting', streaming ? '' : `not receiving from ${this.#order.upstream.member}`);
-    return streaming ? 'streaming' : 'alone';
+    if (receives(this.#pulse)) {
+      this.#brokenSinceMs = undefined;
+      this.#enter('following', '');
+      return 'streaming';
+    }
+    const words = `not receiving from ${this.#order.upstream.member}`;
+    this.#brokenSinceMs ??= bootTimeMs();
+    // What breaks every standby's connection at once is mostly the end of the primary, and an incident that asks each of them is under way.
+    if (this.#phase !== 'following' || bootTimeMs() - this.#brokenSinceMs > BROKEN_IS_NEWS_MS) this.#enter('starting', words, true);
+    else this.#words = words;
+    return 'alone';
   }
 
   /** The control connection or the database is gone: connects again, or starts it again, a bounded number of times. */
   async #comeBack(): Promise<LiveDatabase> {
-    if (!this.#member.running) {
-      this.#restarts += 1;
-      if (this.#restarts > RESTARTS) {
-        throw new UnderstudyError('DatabaseFailed', `the database of ${this.#member.spec.name} ended ${this.#restarts} times: ${describeExit(this.#member)}`);
-      }
-      this.#enter('starting', `the database ended: ${describeExit(this.#member)}`);
-      await pause(RESTART_PAUSE_MS, this.#stop.signal);
-      return this.#follow();
-    }
-    return this.#member.connect(AbortSignal.any([this.#stop.signal, AbortSignal.timeout(60_000)]));
+    if (this.#member.running) return this.#member.connect(AbortSignal.any([this.#stop.signal, AbortSignal.timeout(60_000)]));
+    const standing = this.#countEnd();
+    await pause(RESTART_PAUSE_MS, this.#stop.signal);
+    return this.#followAtLast(standing);
   }
 
-  async #diverged(): Promise<boolean> {
-    if (this.#pulse === undefined) return false;
+  async #cannotFollow(): Promise<Standing> {
+    if (this.#pulse === undefined) return undefined;
+    const { timeline, flushedLsn } = this.#pulse;
+    const before = this.#standsAt;
+    this.#standsAt = flushedLsn;
     const { driver } = this.#member;
-    return hasDiverged({ driver, upstream: this.#order.upstream, timeline: this.#pulse.timeline, lsn: this.#pulse.flushedLsn, signal: this.#stop.signal });
+    return cannotFollow({ driver, upstream: this.#order.upstream, timeline, lsn: flushedLsn, before, signal: this.#stop.signal });
   }
 
   #hear(beat: Beat): void {
@@ -169,7 +240,7 @@ export class StandbyHolder implements RoleHolder {
     this.#finish(end);
   }
 
-  #enter(phase: RolePhase, words: string): void {
+  #enter(phase: RolePhase, words: string, unfed = false): void {
     this.#phase = phase;
     this.#words = words;
     if (this.#finishing || phase === this.#told) return;
@@ -184,6 +255,7 @@ export class StandbyHolder implements RoleHolder {
       phase,
       upstream,
       words,
+      ...(unfed ? { unfed } : {}),
       atMs: Date.now(),
       ...(this.#pulse === undefined ? {} : { timeline: this.#pulse.timeline }),
     });
@@ -197,11 +269,14 @@ export class StandbyHolder implements RoleHolder {
       phase: this.#phase,
       fence: this.#member.guard.status.fence,
       words: this.#words,
-      ...(pulse === undefined
-        ? {}
-        : { timeline: pulse.timeline, lsn: pulse.flushedLsn, replayedLsn: pulse.replayedLsn, streaming: pulse.receiver.state === 'streaming' }),
+      ...(pulse === undefined ? {} : { timeline: pulse.timeline, lsn: pulse.flushedLsn, replayedLsn: pulse.replayedLsn, streaming: receives(pulse) }),
     };
   }
+}
+
+/** One that is refused again and again is connected for a moment each time, and would look like one that follows. */
+function receives({ receiver }: Pulse): boolean {
+  return receiver.state === 'streaming' && receiver.heard !== false;
 }
 
 function describeExit(member: Member): string {

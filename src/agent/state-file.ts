@@ -16,7 +16,7 @@ export interface AgentState {
   /** The highest epoch that this member has acted on: a lower one is refused (I5, protocol 4.2). */
   readonly highestEpoch: number;
   readonly held?: HeldRole;
-  /** The epoch at which this member was last told to open for writes: noted before it opens. */
+  /** The last epoch at which this member may have been opened by a promotion: noted before it opens, and taken back where it surely did not. */
   readonly opened?: number;
   /** As the primary last put it in force, so that a restart does not loosen it. */
   readonly rule?: CommitRule | undefined;
@@ -43,16 +43,15 @@ export class StateFile {
   static async open(stateDir: string, cluster: string, claimAnew: boolean): Promise<StateFile> {
     const path = join(stateDir, 'agent.json');
     const found = await readState(path);
-    if (found !== undefined && found.cluster !== cluster && !claimAnew) {
-      throw new UnderstudyError(
-        'WrongCluster',
-        `this member belongs to Temporal ${found.cluster}, and this agent is connected to ${cluster}. Connect it to the first, or, when that one is gone for good, start the agent once with --claim-anew`,
-        { belongsTo: found.cluster, connectedTo: cluster },
-      );
-    }
+    if (found !== undefined && !claimAnew) refuseOtherCluster(found.cluster, cluster);
     const file = new StateFile(path, { highestEpoch: 0, ...found, cluster });
     await file.change({});
     return file;
+  }
+
+  /** What an agent before this one left here, without claiming anything; undefined where there was none. */
+  static peek(stateDir: string): Promise<AgentState | undefined> {
+    return readState(join(stateDir, 'agent.json'));
   }
 
   get state(): AgentState {
@@ -79,9 +78,19 @@ export class StateFile {
     if ('held' in part && part.held === undefined) delete next.held;
     this.#state = next as AgentState;
     const text = `${JSON.stringify(this.#state)}\n`;
-    this.#writing = this.#writing.then(() => writeAsOurselves(this.#path, text));
+    this.#writing = this.#writing.then(() => writeDurably(this.#path, text));
     await this.#writing;
   }
+}
+
+/** @throws UnderstudyError `WrongCluster` */
+export function refuseOtherCluster(belongsTo: string, connectedTo: string): void {
+  if (belongsTo === connectedTo) return;
+  throw new UnderstudyError(
+    'WrongCluster',
+    `this member belongs to Temporal ${belongsTo}, and this agent is connected to ${connectedTo}. Connect it to the first, or, when that one is gone for good, start the agent once with --claim-anew`,
+    { belongsTo, connectedTo },
+  );
 }
 
 async function readState(path: string): Promise<AgentState | undefined> {
@@ -90,20 +99,6 @@ async function readState(path: string): Promise<AgentState | undefined> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-/**
- * The driver borrows the database's account for the instant of a connect (peer authentication). Seen once in hours of faults: a thread was left
- * with that account, and root was refused its own file from then on. Taking our own account again puts every thread right.
- */
-async function writeAsOurselves(path: string, text: string): Promise<void> {
-  try {
-    await writeDurably(path, text);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EACCES' || process.getuid?.() !== 0) throw error;
-    process.seteuid?.(0);
-    await writeDurably(path, text);
   }
 }
 

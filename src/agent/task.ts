@@ -1,8 +1,11 @@
 import type { Connection } from '@temporalio/client';
-import { ApplicationFailure, CancelledFailure, defaultFailureConverter, defaultPayloadConverter } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure, type LoadedDataConverter } from '@temporalio/common';
 import { decodeArrayFromPayloads, encodeErrorToFailure, encodeToPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { UnderstudyError } from '../model/error.ts';
+import { bootTimeMs } from '../runtime/clock.ts';
+import { dataConverterOf } from '../runtime/codec.ts';
 import { failureOf } from '../runtime/failure.ts';
+import { Reach } from './reach.ts';
 
 /** The activity task in hand: everything that an act needs to know of the one who asked. */
 export interface Task {
@@ -21,7 +24,6 @@ export type Beat = 'ok' | 'cancel-requested' | 'paused' | 'reset' | 'gone' | 'un
 /** gRPC's own words for "the token is not known" (protocol 1.6). */
 const NOT_FOUND = 5;
 const POLL_LIMIT_MS = 70_000;
-const DATA_CONVERTER = { payloadConverter: defaultPayloadConverter, failureConverter: defaultFailureConverter, payloadCodecs: [] };
 
 /**
  * One member's task queue, polled without an SDK worker: an agent must hold its heartbeats in its own hands, and a raw client is lighter,
@@ -34,8 +36,11 @@ export class TaskQueue {
   readonly #namespace: string;
   readonly #queue: string;
   readonly #identity: string;
+  readonly reach = new Reach(bootTimeMs());
+  readonly #converter: LoadedDataConverter;
 
-  constructor(connection: Connection, namespace: string, queue: string, identity: string) {
+  constructor(connection: Connection, namespace: string, queue: string, identity: string, converter = dataConverterOf(undefined)) {
+    this.#converter = converter;
     this.#connection = connection;
     this.#namespace = namespace;
     this.#queue = queue;
@@ -58,9 +63,21 @@ export class TaskQueue {
           }),
         ),
       )
-      .finally(() => signal.removeEventListener('abort', stop));
+      .finally(() => signal.removeEventListener('abort', stop))
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.#failed(error);
+        throw error;
+      });
+    this.reach.answered(bootTimeMs());
     if (answer.taskToken.length === 0) return undefined;
-    const [input] = await decodeArrayFromPayloads(DATA_CONVERTER, answer.input?.payloads);
+    let input: unknown;
+    try {
+      [input] = await decodeArrayFromPayloads(this.#converter, answer.input?.payloads);
+    } catch (error) {
+      // Not readable by us: whoever asked hears so, and the next task is none the worse for it.
+      await this.fail(answer.taskToken, error);
+      return undefined;
+    }
     const timeout = answer.heartbeatTimeout;
     return {
       token: answer.taskToken,
@@ -76,7 +93,7 @@ export class TaskQueue {
   /** One acknowledged send. It never throws: whatever is no clear word of the server is `unanswered` and changes nothing. */
   async beat(token: Uint8Array, details: unknown, limitMs: number): Promise<Beat> {
     try {
-      const payloads = await encodeToPayloads(DATA_CONVERTER, details);
+      const payloads = await encodeToPayloads(this.#converter, details);
       const answer = await this.#connection.withDeadline(Date.now() + limitMs, () =>
         this.#connection.workflowService.recordActivityTaskHeartbeat({
           namespace: this.#namespace,
@@ -85,17 +102,25 @@ export class TaskQueue {
           details: { payloads: payloads ?? [] },
         }),
       );
+      this.reach.answered(bootTimeMs());
       if (answer.activityPaused) return 'paused';
       if (answer.cancelRequested) return 'cancel-requested';
       return answer.activityReset ? 'reset' : 'ok';
     } catch (error) {
+      this.#failed(error);
       return codeOf(error) === NOT_FOUND ? 'gone' : 'unanswered';
     }
   }
 
+  /** "Not found" is an answer, too. */
+  #failed(error: unknown): void {
+    if (isTransient(error)) this.reach.failed();
+    else this.reach.answered(bootTimeMs());
+  }
+
   /** @returns false where the server does not know the token any more: nobody waits for this answer */
   async complete(token: Uint8Array, result: unknown): Promise<boolean> {
-    const payloads = await encodeToPayloads(DATA_CONVERTER, result);
+    const payloads = await encodeToPayloads(this.#converter, result);
     return this.#answer(() =>
       this.#connection.workflowService.respondActivityTaskCompleted({
         namespace: this.#namespace,
@@ -107,7 +132,7 @@ export class TaskQueue {
   }
 
   async fail(token: Uint8Array, error: unknown): Promise<boolean> {
-    const failure = await encodeErrorToFailure(DATA_CONVERTER, toFailure(error));
+    const failure = await encodeErrorToFailure(this.#converter, toFailure(error));
     return this.#answer(() =>
       this.#connection.workflowService.respondActivityTaskFailed({ namespace: this.#namespace, identity: this.#identity, taskToken: token, failure }),
     );
@@ -144,8 +169,11 @@ function codeOf(error: unknown): number | undefined {
   return typeof code === 'number' ? code : undefined;
 }
 
-/** Deadline exceeded, unavailable, exhausted, aborted, internal: the same words again may go through. */
+/**
+ * Deadline exceeded, unavailable, exhausted, aborted, internal: the same words again may go through. So may a refusal of who we are, while a key or a
+ * certificate is being replaced: an agent that gave up over it could renew no lease.
+ */
 export function isTransient(error: unknown): boolean {
   const code = codeOf(error);
-  return code !== undefined && [1, 4, 8, 10, 13, 14].includes(code);
+  return code !== undefined && [1, 4, 7, 8, 10, 13, 14, 16].includes(code);
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readFileSync, readdirSync, readlinkSync, realpathSync, writeFileSync, writeSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -10,6 +10,7 @@ import { probeHost } from '../guard/namespace.ts';
 import { LOCK_TAKEN, lockPath, socketPath } from '../guard/paths.ts';
 import { GuardServer } from '../guard/socket.ts';
 import { UnderstudyError } from '../model/error.ts';
+import { claimStateDir } from '../runtime/private-files.ts';
 import { wallTimeMs } from '../runtime/clock.ts';
 
 /** How long a database without a lease is given to stop in order when its guard is ended; one with a lease has until its deadline. */
@@ -91,8 +92,9 @@ function readStateDir(): string {
   try {
     const { values } = parseArgs({ options: { 'state-dir': { type: 'string' } } });
     if (values['state-dir'] === undefined) fail(USAGE, 64);
-    return realpathSync(values['state-dir']);
+    return claimStateDir(values['state-dir']);
   } catch (error) {
+    if (error instanceof UnderstudyError) return fail(error.message, 1);
     return fail(`${(error as Error).message}\n${USAGE}`, 64);
   }
 }

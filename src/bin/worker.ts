@@ -8,6 +8,7 @@ import { loadConfig } from '../runtime/config.ts';
 import { type Target, resolveTarget } from '../runtime/connection.ts';
 import { openLog } from '../runtime/log.ts';
 import { resolveSecret } from '../runtime/secret.ts';
+import { encrypts, workerConverter } from '../runtime/worker-converter.ts';
 import { workflowBundle } from '../runtime/workflow-bundle.ts';
 import { runDirectly } from './direct.ts';
 
@@ -25,12 +26,14 @@ export async function runWorker(configFile: string): Promise<void> {
   const target = resolveTarget(config.temporal);
   const { address, namespace } = target;
   const connection = await connectNatively(target);
+  const renewing = renewApiKey(connection, target);
   const providers = new Map(Object.entries(config.providers).map(([name, provider]) => [name, openProvider(name, provider, resolveSecret)]));
   const worker = await createWorker(namespace, {
     connection,
     namespace,
     taskQueue: CONTROL_QUEUE,
-    workflowBundle: await workflowBundle(),
+    workflowBundle: await workflowBundle(encrypts(config.temporal.codec)),
+    dataConverter: workerConverter(config.temporal.codec),
     activities: controlActs(providers),
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     shutdownGraceTime: '2s',
@@ -38,7 +41,17 @@ export async function runWorker(configFile: string): Promise<void> {
   const running = worker.run();
   process.stdout.write(`${JSON.stringify({ ready: true, pid: process.pid, address, namespace, queue: CONTROL_QUEUE })}\n`);
   await running;
+  clearInterval(renewing);
   await connection.close();
+}
+
+const KEY_LOOK_MS = 10_000;
+
+/** A key whose file was replaced is used from then on. Certificates are read at the start alone: the SDK's connection keeps those that it began with. */
+function renewApiKey(connection: NativeConnection, { options }: Target): NodeJS.Timeout | undefined {
+  const { apiKey } = options;
+  if (typeof apiKey !== 'function') return undefined;
+  return setInterval(() => void connection.setApiKey(apiKey()), KEY_LOOK_MS).unref();
 }
 
 /** The native connection says why it failed, down to the certificate. */
@@ -48,7 +61,7 @@ async function connectNatively({ address, options, how }: Target): Promise<Nativ
     return await NativeConnection.connect({
       address,
       ...(tls === undefined ? {} : { tls }),
-      ...(typeof apiKey === 'string' ? { apiKey } : {}),
+      ...(apiKey === undefined ? {} : { apiKey: typeof apiKey === 'function' ? apiKey() : apiKey }),
       ...(metadata === undefined ? {} : { metadata }),
     });
   } catch (error) {

@@ -61,7 +61,7 @@ const writers: WriterOptions[] =
           ...common,
           by: values.by,
           logFile,
-          retryMs: 10,
+          retryMs: 25,
           queryTimeoutMs: Number(values['query-timeout-ms']),
           target: { find: 'by-name', dns: hostPort(required('dns')), record: required('record') },
         },
@@ -71,7 +71,7 @@ const writers: WriterOptions[] =
         ...common,
         by: `${values.by}-${index + 1}`,
         logFile: `${logFile}.${index + 1}`,
-        retryMs: 50,
+        retryMs: 100,
         target: { find: 'pinned' as const, server: hostPort(server) },
       }));
 

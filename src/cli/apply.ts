@@ -58,10 +58,15 @@ async function apply(file: string | undefined, options: Options, command: Progra
   const groups: readonly (GroupPlan | Applied)[] = applied ?? plans;
   await printData(globals.output, { file: config.file, dryRun: options.dryRun === true, attributesRegistered: attributes, groups }, () => describe(groups));
   if (!attributes) say('understudy: the search attributes are not registered, so that groups set none and cannot be searched for. Next: understudy setup');
-  if (groups.some(({ action }) => action === 'refused')) {
+  const refused = groups.filter(({ action }) => action === 'refused');
+  if (refused.some(({ incidents }) => incidents !== undefined)) {
+    say('understudy: refused by the rule incident-runs; such a group is not started. Next: its words say what to wait for');
+    endWith('refused');
+  }
+  if (refused.some(({ incidents }) => incidents === undefined)) {
     say('understudy: refused by the rule unsafe-change; nothing of such a group was applied. Next: take those changes out, or do first what their words say');
     endWith('refused');
-  } else if (applied === undefined && plans.some(({ action }) => action !== 'none')) {
+  } else if (refused.length === 0 && applied === undefined && plans.some(({ action }) => action !== 'none')) {
     say('understudy: it would change. Next: the same command without --dry-run');
     endWith('wouldChange');
   }

@@ -3,6 +3,7 @@ import { register as agent } from './agent.ts';
 import { register as apply } from './apply.ts';
 import { register as approve } from './approve.ts';
 import { register as bench } from './bench.ts';
+import { register as codecServer } from './codec-server.ts';
 import { register as completion } from './completion.ts';
 import { register as demo } from './demo.ts';
 import { register as doctor } from './doctor.ts';
@@ -13,6 +14,7 @@ import { register as replay } from './replay.ts';
 import { register as setup } from './setup.ts';
 import { register as status } from './status.ts';
 import { register as validate } from './validate.ts';
+import { register as support } from './support.ts';
 import { register as words } from './words.ts';
 import { register as worker } from './worker.ts';
 
@@ -30,6 +32,8 @@ export const COMMANDS: readonly Register[] = [
   approve,
   incidents,
   replay,
+  support,
+  codecServer,
   local,
   demo,
   bench,

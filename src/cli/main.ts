@@ -19,7 +19,9 @@ export async function createProgram(): Promise<Program> {
     .version(versionOfPackage(), '-V, --version', 'the version')
     .addOption(new Option('-c, --config <file>', 'the configuration').default('understudy.yaml').env('UNDERSTUDY_CONFIG'))
     .addOption(
-      new Option('-o, --output <format>', 'data goes to standard output as this, words to standard error').choices(['table', 'json', 'yaml']).default('table'),
+      new Option('-o, --output <format>', 'data goes to standard output as this, words to standard error; a report is Markdown where others are tables')
+        .choices(['table', 'markdown', 'md', 'json', 'yaml'])
+        .default('table'),
     )
     .option('-y, --yes', 'do not ask before harm')
     .option('--debug', 'show where an error came from')

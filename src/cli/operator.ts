@@ -43,7 +43,7 @@ export async function withDesk<T>(command: Program, work: (session: Session) => 
 }
 
 /** An emergency is no time to look for a file: without one, Temporal's own environment variables say where it is. */
-async function configOf(command: Program): Promise<Config | undefined> {
+export async function configOf(command: Program): Promise<Config | undefined> {
   const { config } = globalsOf(command);
   let program = command;
   while (program.parent !== null) program = program.parent;

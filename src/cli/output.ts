@@ -15,8 +15,10 @@ export interface Globals {
 }
 
 export function globalsOf(command: CommandUnknownOpts): Globals {
-  const { config, output, debug, yes } = command.optsWithGlobals() as Partial<Globals>;
-  return { config: config ?? 'understudy.yaml', output: output ?? 'table', debug: debug === true, yes: yes === true };
+  const { config, output, debug, yes } = command.optsWithGlobals() as Partial<Omit<Globals, 'output'>> & { readonly output?: Format | 'markdown' | 'md' };
+  // A report's human words are Markdown.
+  const format = output === undefined || output === 'markdown' || output === 'md' ? 'table' : output;
+  return { config: config ?? 'understudy.yaml', output: format, debug: debug === true, yes: yes === true };
 }
 
 const gone = new AbortController();
@@ -43,7 +45,7 @@ export async function printData(format: Format, data: unknown, human: () => stri
     const { stringify } = await import('yaml');
     return write(stringify(data, { aliasDuplicateObjects: false }));
   }
-  const words = human();
+  const words = tame(human());
   return write(words === '' || words.endsWith('\n') ? words : `${words}\n`);
 }
 
@@ -59,8 +61,16 @@ function write(text: string): Promise<void> {
 
 /** Words for the person, on standard error, so that data stays clean. */
 export function say(words: string): void {
-  process.stderr.write(`${words}\n`);
+  process.stderr.write(`${tame(words)}\n`);
 }
+
+/**
+ * What others typed, a reason or a name, must not move the cursor, set a title or turn the text on the terminal of whoever reads it later. Colours are ours,
+ * and stay.
+ */
+// oxlint-disable-next-line no-control-regex
+const COMMANDS = /\u001b(?!\[[0-9;]*m)|[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+export const tame = (text: string): string => text.replaceAll(COMMANDS, '\ufffd');
 
 export type Style = 'good' | 'bad' | 'note' | 'dim' | 'strong';
 const STYLES = { good: 'green', bad: 'red', note: 'yellow', dim: 'dim', strong: 'bold' } as const;

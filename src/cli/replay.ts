@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import type { Desk } from '../client/desk.ts';
+import type { CodecConfig } from '../model/config.ts';
 import type { GroupSpec } from '../model/group.ts';
 import type { RecordedHistory } from '../replay/histories.ts';
 import type { ReplayInput, Replayed } from '../replay/replay.ts';
 import { CliError, EXIT } from './exit.ts';
-import { withDesk } from './operator.ts';
+import { configOf, withDesk } from './operator.ts';
 import { endWith, globalsOf, paint, printData, say, table } from './output.ts';
 import { type Program, example } from './program.ts';
 
@@ -35,7 +36,9 @@ async function replay(what: readonly string[], options: Options, command: Progra
       next: 'understudy replay --all, or name workflows or files',
     });
   const specOf = options.underConfig === true ? await specsOf(globalsOf(command).config) : undefined;
-  const results = await (options.all === true ? withDesk(command, ({ desk }) => replayAll(desk, specOf)) : replayNamed(what, specOf, command));
+  const results = await (options.all === true
+    ? withDesk(command, ({ desk, config }) => replayAll(desk, { specOf, codec: config?.temporal.codec }))
+    : replayNamed(what, specOf, command));
   const { agrees } = await import('../replay/replay.ts');
   const differing = results.filter((one) => !agrees(one)).length;
   await printData(globalsOf(command).output, { replayed: results.length, differing, results }, () => describe(results));
@@ -76,9 +79,9 @@ async function readAll(files: readonly string[]): Promise<RecordedHistory[]> {
 }
 
 /** One history at a time, since all of them may not fit into memory. */
-async function replayAll(desk: Desk, specOf: SpecOf): Promise<Replayed[]> {
+async function replayAll(desk: Desk, how: How): Promise<Replayed[]> {
   const { allHistories } = await import('../replay/recorded.ts');
-  return desk.call('the histories', () => run(allHistories(desk.workflows), specOf), ALL_LIMIT_MS);
+  return desk.call('the histories', () => run(allHistories(desk.workflows), how), ALL_LIMIT_MS);
 }
 
 async function replayNamed(what: readonly string[], specOf: SpecOf, command: Program): Promise<Replayed[]> {
@@ -86,7 +89,7 @@ async function replayNamed(what: readonly string[], specOf: SpecOf, command: Pro
   const ids = what.filter((one) => !files.includes(one));
   const histories = await readAll(files);
   if (ids.length > 0) histories.push(...(await withDesk(command, ({ desk }) => fetchAll(desk, ids))));
-  return run(histories, specOf);
+  return run(histories, { specOf, codec: (await configOf(command))?.temporal.codec });
 }
 
 async function fetchAll(desk: Desk, ids: readonly string[]): Promise<RecordedHistory[]> {
@@ -95,12 +98,17 @@ async function fetchAll(desk: Desk, ids: readonly string[]): Promise<RecordedHis
 }
 
 type SpecOf = ((group: string) => GroupSpec | undefined) | undefined;
+interface How {
+  readonly specOf: SpecOf;
+  /** Histories that were encrypted are opened with the configuration's keys. */
+  readonly codec: CodecConfig | undefined;
+}
 
-async function run(histories: ReplayInput['histories'], specOf: SpecOf): Promise<Replayed[]> {
+async function run(histories: ReplayInput['histories'], { specOf, codec }: How): Promise<Replayed[]> {
   const { replayHistories } = await import('../replay/replay.ts');
   await quiet();
   const results: Replayed[] = [];
-  for await (const one of replayHistories({ histories, ...(specOf === undefined ? {} : { specOf }) })) results.push(one);
+  for await (const one of replayHistories({ histories, codec, ...(specOf === undefined ? {} : { specOf }) })) results.push(one);
   return results;
 }
 

@@ -3,7 +3,7 @@ import type { GroupLook } from '../client/look.ts';
 import type { Config } from '../model/config.ts';
 import { CliError, EXIT } from './exit.ts';
 import { untilInterrupted, withDesk } from './operator.ts';
-import { type Format, endWith, globalsOf, printData, printJsonLine, readerGone, say } from './output.ts';
+import { type Format, endWith, globalsOf, printData, printJsonLine, readerGone, say, tame } from './output.ts';
 import { type Program, example } from './program.ts';
 
 const WATCH_EVERY_MS = 1000;
@@ -91,7 +91,7 @@ async function redrawing(): Promise<Drawing> {
   return {
     show: async (looks) => {
       const text = looks instanceof Error ? `${looks.message}; asked again` : looks.map((look) => describeGroup(look, Date.now())).join('\n\n');
-      logUpdate(`${text}\n\n${new Date().toISOString().slice(11, 19)}Z, Ctrl-C ends`);
+      logUpdate(tame(`${text}\n\n${new Date().toISOString().slice(11, 19)}Z, Ctrl-C ends`));
     },
     close: () => logUpdate.done(),
   };

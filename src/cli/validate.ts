@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { CliError, EXIT } from './exit.ts';
 import { endWith, globalsOf, paint, printData, say } from './output.ts';
 import { type Program, example } from './program.ts';
 
@@ -16,8 +14,8 @@ export function register(program: Program): void {
 async function validate(named: string | undefined, command: Program): Promise<void> {
   const globals = globalsOf(command);
   const file = named ?? globals.config;
-  const { checkConfig, printMistakes } = await import('../runtime/config.ts');
-  const answer = checkConfig(await read(file), file);
+  const { checkConfig, printMistakes, readConfigText } = await import('../runtime/config.ts');
+  const answer = checkConfig(await readConfigText(file), file);
   if ('config' in answer) {
     const { groups, providers } = answer.config;
     const counts = {
@@ -39,14 +37,3 @@ async function validate(named: string | undefined, command: Program): Promise<vo
 }
 
 const many = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
-
-async function read(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT')
-      throw new CliError(EXIT.failed, `there is no file ${file}`, { next: 'understudy validate FILE, or set UNDERSTUDY_CONFIG', cause: error });
-    throw new CliError(EXIT.failed, `${file} cannot be read`, { why: String(code), cause: error });
-  }
-}

@@ -7,6 +7,7 @@ import type { GroupSpec } from '../model/group.ts';
 import { CONTROL_QUEUE, groupWorkflowId } from '../model/name.ts';
 import type { Signed } from '../model/operator.ts';
 import type { GroupStatus } from '../model/status.ts';
+import { runningIncidents } from './running-incidents.ts';
 import { allSettled } from './settled.ts';
 import { attributesRegistered } from './setup.ts';
 
@@ -15,6 +16,8 @@ export interface GroupPlan {
   readonly action: 'start' | 'change' | 'none' | 'refused';
   readonly changes: readonly SpecChange[];
   readonly words: string;
+  /** Where they are why the group is not started: its incidents that still run. */
+  readonly incidents?: readonly string[];
 }
 
 export interface Applied extends GroupPlan {
@@ -64,16 +67,11 @@ async function planGroup(client: Client, spec: GroupSpec): Promise<GroupPlan> {
   try {
     const { status: state } = await handle.describe();
     if (state.name !== 'RUNNING')
-      return {
-        group: spec.name,
-        action: 'start',
-        changes: [],
-        words: `its workflow ended (${state.name.toLowerCase()}); it is started again beside the running members`,
-      };
+      return await planStart(client, spec.name, `its workflow ended (${state.name.toLowerCase()}); it is started again beside the running members`);
     [before, status] = await allSettled([handle.query<GroupSpec>('spec'), handle.query<GroupStatus>('status')]);
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
-    return { group: spec.name, action: 'start', changes: [], words: `a new group of ${spec.members.length} members` };
+    return planStart(client, spec.name, `a new group of ${spec.members.length} members`);
   }
   const changes = planSpecChange(before, spec, status);
   const refused = changes.filter(({ effect }) => effect === 'refused');
@@ -84,7 +82,27 @@ async function planGroup(client: Client, spec: GroupSpec): Promise<GroupPlan> {
     : { group: spec.name, action: 'change', changes, words: `${changes.length} change${changes.length === 1 ? '' : 's'}` };
 }
 
+/**
+ * An incident outlives its group. A group that is started while one runs would ask the members before it has promoted anybody, and take up the
+ * old primary.
+ */
+async function planStart(client: Client, group: string, words: string): Promise<GroupPlan> {
+  const incidents = await runningIncidents(client, group);
+  if (incidents.length === 0) return { group, action: 'start', changes: [], words };
+  const [first = ''] = incidents;
+  return {
+    group,
+    action: 'refused',
+    changes: [],
+    incidents,
+    words: `${incidents.join(' and ')} still run${incidents.length === 1 ? 's' : ''}, and may promote a member while the group takes up the old primary. Next: wait until it has ended (temporal workflow result --workflow-id ${first}), then understudy apply. Where it cannot end: temporal workflow terminate --workflow-id ${first}; a member that it was opening may be open, and the group asks every member before it decides. One that only waits for DNS is no loss: the group publishes the records, too`,
+  };
+}
+
 async function start(client: Client, spec: GroupSpec, plan: GroupPlan, attributes: boolean): Promise<Applied> {
+  // A plan may be as old as a person's answer to a question.
+  const now = await planStart(client, spec.name, plan.words);
+  if (now.action === 'refused') return { ...now, done: false };
   await client.workflow.start('failoverGroup', {
     workflowId: groupWorkflowId(spec.name),
     taskQueue: CONTROL_QUEUE,

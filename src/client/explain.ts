@@ -8,6 +8,7 @@ import {
   isGrpcServiceError,
 } from '@temporalio/client';
 import { ApplicationFailure, NamespaceNotFoundError, WorkflowNotFoundError } from '@temporalio/common';
+import { BETWEEN_TASKS } from '../model/name.ts';
 import { OperatorError } from './operator-error.ts';
 
 /** gRPC's codes that matter here. @see https://grpc.io/docs/guides/status-codes/ */
@@ -28,6 +29,9 @@ export function explainTemporal(error: unknown, asked: string, client: WorkflowC
       next: 'name another by temporal.namespace or TEMPORAL_NAMESPACE',
       cause: error,
     });
+  }
+  if (error instanceof QueryNotRegisteredError && error.message.includes(BETWEEN_TASKS)) {
+    return unseen(`${asked}: no answer yet`, 'ask again in a moment; if it stays so, is a worker running (understudy worker)?', error, error.message);
   }
   if (error instanceof QueryNotRegisteredError || error instanceof QueryRejectedError) {
     return new OperatorError({ kind: 'failed' }, `${asked}: it does not answer this question`, {

@@ -1,5 +1,6 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
-import { defaultPayloadConverter, defineSearchAttributeKey } from '@temporalio/common';
+import { type LoadedDataConverter, defineSearchAttributeKey } from '@temporalio/common';
+import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { ATTRIBUTES } from '../model/attribute.ts';
 import type { StepName } from '../model/incident.ts';
 import { lagBytes } from '../model/lsn.ts';
@@ -51,7 +52,7 @@ export async function lookAtGroup(desk: Desk, group: string): Promise<GroupLook>
     group,
     ...(open === undefined ? {} : { open }),
     ...(asked.status === 'fulfilled' ? { status: asked.value } : { unseen: (asked.reason as Error).message }),
-    members: beatsOf(described.value),
+    members: await beatsOf(described.value, desk.connected.converter),
     noted: notedOf(described.value),
     ...(ui === undefined ? {} : { ui }),
   };
@@ -77,13 +78,13 @@ type Pending = NonNullable<WorkflowExecutionDescription['raw']['pendingActivitie
 /** `primary/pg-a/7/<turn>` and `standby/…`: of two for one member, the later turn holds. */
 const ROLE_ID = /^(?:primary|standby)\/([^/]+)\/\d+\/(\d+)$/;
 
-function beatsOf({ raw }: WorkflowExecutionDescription): MemberBeat[] {
+async function beatsOf({ raw }: WorkflowExecutionDescription, converter: LoadedDataConverter): Promise<MemberBeat[]> {
   const latest = new Map<string, { readonly turn: number; readonly beat: MemberBeat }>();
   for (const pending of raw.pendingActivities ?? []) {
     const match = ROLE_ID.exec(pending.activityId ?? '');
     if (match === null) continue;
     const [member, turn] = [match[1] as string, Number(match[2])];
-    if (turn >= (latest.get(member)?.turn ?? 0)) latest.set(member, { turn, beat: beatOf(member, pending) });
+    if (turn >= (latest.get(member)?.turn ?? 0)) latest.set(member, { turn, beat: await beatOf(member, pending, converter) });
   }
   const beats = [...latest.values()].map(({ beat }) => beat).sort((a, b) => (a.member < b.member ? -1 : 1));
   const primary = beats.find(({ heartbeat }) => heartbeat?.role === 'primary')?.heartbeat;
@@ -93,12 +94,12 @@ function beatsOf({ raw }: WorkflowExecutionDescription): MemberBeat[] {
   });
 }
 
-function beatOf(member: string, pending: Pending): MemberBeat {
-  const payload = pending.heartbeatDetails?.payloads?.[0];
+async function beatOf(member: string, pending: Pending, converter: LoadedDataConverter): Promise<MemberBeat> {
+  const [heartbeat] = (await decodeArrayFromPayloads(converter, pending.heartbeatDetails?.payloads)) as [Heartbeat?];
   const heardAtMs = toMs(pending.lastHeartbeatTime);
   return {
     member,
-    ...(payload === undefined || payload === null ? {} : { heartbeat: defaultPayloadConverter.fromPayload<Heartbeat>(payload) }),
+    ...(heartbeat === undefined ? {} : { heartbeat }),
     ...(heardAtMs === undefined ? {} : { heardAtMs }),
     waiting: pending.lastStartedTime === undefined || pending.lastStartedTime === null,
     paused: pending.paused === true,

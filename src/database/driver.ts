@@ -38,6 +38,9 @@ export interface DatabaseDriver {
   /** Asks `upstream`, which need not be ours, what a rejoin needs to know: its system, timeline, and where each timeline forked. */
   history(upstream: Upstream, signal: AbortSignal): Promise<UpstreamHistory>;
 
+  /** This member's slot at `upstream` is there and of use: made where it was missing, and made anew where its log was let go. */
+  claimSlot(upstream: Upstream, signal: AbortSignal): Promise<'kept' | 'made'>;
+
   /** The end of this stopped member's log, exactly. Undefined where it cannot be known. */
   endOfLog(signal: AbortSignal): Promise<{ timeline: number; lsn: Lsn } | undefined>;
 
@@ -68,6 +71,8 @@ export interface UpstreamHistory {
   readonly checkpointed: boolean;
   /** Where each earlier timeline ended, oldest first. */
   readonly forks: readonly { timeline: number; endLsn: Lsn }[];
+  /** Where the oldest log that it still has begins: whoever stands before that can follow it no more. */
+  readonly keepsFrom?: Lsn;
 }
 
 /** The control connection of the agent to its running database. Every call has a limit of its own and throws `DatabaseUnreachable` past it. */
@@ -77,8 +82,11 @@ export interface LiveDatabase {
   pulse(): Promise<Pulse>;
   /** One small local write, waiting for no standby: whether this database can still write. Never fooled by taken connections or a checkpoint. */
   probeWrite(limitMs: number): Promise<WriteProbe>;
-  /** Writes the settings and has them in force on return (read back). */
-  settle(settings: Settings): Promise<void>;
+  /**
+   * Writes the settings and has them in force on return (read back). False where only the rule is not known to hold yet, which is no trouble on a
+   * standby, where it binds nothing.
+   */
+  settle(settings: Settings): Promise<boolean>;
   /** Stops receiving and returns once the receiver is gone: the place is frozen. */
   detach(settings: Settings): Promise<void>;
   /** Leaves recovery; returns once it writes on a new timeline. `already` where it had. */
@@ -86,6 +94,12 @@ export interface LiveDatabase {
   /** Waits until what was received is replayed, up to the limit. */
   drained(limitMs: number): Promise<boolean>;
   checkpoint(): Promise<void>;
+  /**
+   * Writes one small mark into a primary's log and returns its end once it is flushed here; it waits for no standby. Whoever has flushed that far
+   * has received what was sent after this call began (protocol 3.3).
+   * @throws UnderstudyError `DatabaseUnreachable` past the limit
+   */
+  mark(limitMs: number): Promise<Lsn>;
   /**
    * One small commit that waits for whatever the commit rule waits for, on a connection of its own: acknowledged, the group takes writes.
    * Returns its place. @throws UnderstudyError `DatabaseUnreachable` past the limit
@@ -95,7 +109,7 @@ export interface LiveDatabase {
   ensureAccounts(): Promise<void>;
   /** Each named member has a slot; slots that we made for others are dropped; those of the user are left alone. */
   slots(members: readonly string[]): Promise<void>;
-  /** Before it follows: slots that we made keep no log here any more. */
+  /** Before it follows: slots that we made keep no log here any more, and logical ones of its time as primary make room for those that come with the log. */
   releaseSlots(): Promise<void>;
   /** Sessions other than ours are ended, so that a planned stop is quick. */
   endSessions(): Promise<number>;
@@ -111,6 +125,8 @@ export interface Pulse {
   readonly replayedLsn: Lsn;
   readonly receiver: LiveState['receiver'];
   readonly followers: LiveState['followers'];
+  /** On a primary: the members for whom no log is kept any more, since they were away for more of it than is kept. */
+  readonly letGo?: readonly string[];
 }
 
 export type WriteProbe =

@@ -1,5 +1,6 @@
 import { NO_RULE } from '../model/group.ts';
 import type { CommitRule, Durability, MemberSpec } from '../model/group.ts';
+import { compareLsn, type Lsn } from '../model/lsn.ts';
 
 export interface WantedRuleInput {
   readonly durability: Durability;
@@ -108,6 +109,41 @@ export function ruleAfterPromotion(input: {
   const others = (of: readonly string[]): string[] => unique(of).filter((name) => name !== input.elected);
   const names = others(input.reachable).length > 0 ? others(input.reachable) : others(input.members);
   return names.length === 0 ? NO_RULE : { names, count: Math.min(Math.max(1, input.durability.confirm), names.length) };
+}
+
+/** A place in the log of one timeline. */
+export interface Place {
+  readonly timeline: number;
+  readonly lsn: Lsn;
+}
+
+export interface TakingInput {
+  /** The rule recorded for the epoch that ended. */
+  readonly previous: CommitRule;
+  /** The rule of the epoch that begins: in force on its primary since before its first write. */
+  readonly opened: CommitRule;
+  readonly elected: string;
+  /** Where the elected member left the old timeline; undefined where it is not known, as after a promotion that was told twice. */
+  readonly start: Place | undefined;
+  /** The members that answered while in recovery with their receivers detached, and how far each had flushed. */
+  readonly frozen: readonly ({ readonly member: string } & Place)[];
+}
+
+/**
+ * The rule to record as a new primary takes over. Its own commits satisfy the rule that it opened with; the older ones may not, so that in general only
+ * what both rules imply holds for all. The new rule holds at once
+ *
+ * - where the old one implies it, or
+ * - where as many of its names as it counts stood at or beyond the place from which the new primary goes on, on the same timeline: every older commit
+ *   that there still is lies before that place, and is flushed on each of them. A frozen place does not go back: whoever rewinds or copies later has
+ *   at the end what its upstream has, and answers nobody until then.
+ */
+export function ruleOnTaking({ previous, opened, elected, start, frozen }: TakingInput): CommitRule {
+  const names = unique(opened.names).filter((name) => name !== elected);
+  const covering = names.filter((name) =>
+    frozen.some(({ member, timeline, lsn }) => start !== undefined && member === name && timeline === start.timeline && compareLsn(lsn, start.lsn) >= 0),
+  );
+  return implies(previous, opened) || covering.length >= opened.count ? tidy(opened) : weakest(previous, opened);
 }
 
 /**

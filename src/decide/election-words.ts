@@ -14,6 +14,8 @@ export function explain(refusal: Refusal): string {
       return 'is the primary whose role ended';
     case 'excluded':
       return 'is excluded by an operator';
+    case 'refused-promotion':
+      return 'has refused its promotion in this incident';
     case 'not-electable':
       return 'is not among those whom the old primary had acknowledged as electable';
     case 'priority-zero':

@@ -25,7 +25,10 @@ export interface ElectionInput {
     readonly fork?: { readonly timeline: number; readonly lsn: Lsn };
   };
   readonly answers: readonly Answer[];
+  /** By an operator's word. */
   readonly excluded: readonly string[];
+  /** Whoever has refused its promotion in this incident, and is not tried again; left out where nobody has. */
+  readonly refused?: readonly string[];
   /** E of protocol 3.1, as the old primary acknowledged it. */
   readonly electable: readonly string[];
   /** An operator's wish: this member or nobody. */
@@ -42,6 +45,7 @@ export type Refusal =
   | { readonly reason: 'not-a-member' }
   | { readonly reason: 'old-primary' }
   | { readonly reason: 'excluded' }
+  | { readonly reason: 'refused-promotion' }
   | { readonly reason: 'not-electable' }
   | { readonly reason: 'priority-zero' }
   | { readonly reason: 'seen-epoch'; readonly epoch: number }
@@ -162,6 +166,7 @@ function refusalOf(answer: Answer, input: ElectionInput, expected: Expected): Re
   if (member === input.oldPrimary.member) return { reason: 'old-primary' };
   if (!input.spec.members.some((one) => one.name === member)) return { reason: 'not-a-member' };
   if (input.excluded.includes(member)) return { reason: 'excluded' };
+  if (input.refused?.includes(member) === true) return { reason: 'refused-promotion' };
   // E is about automatic promotions: a person who vouches for the fence has looked where the second lease cannot (protocol 3.1).
   if (!input.electable.includes(member) && input.oldPrimary.fencedBy !== 'person') return { reason: 'not-electable' };
   if (priorityOf(input.spec, member) === 0 && input.target !== member) return { reason: 'priority-zero' };

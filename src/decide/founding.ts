@@ -24,7 +24,8 @@ export const FIRST_EPOCH = 1;
  * How a group begins, or is taken up again beside running members (protocol 8).
  *
  * A running primary that still holds a lease at the highest epoch is adopted without waiting for the silent: nobody can have been promoted
- * after it, since its lease would have had to run out first. In every other case a silent member may hold the database, or a later epoch, and is
+ * after it, since its lease would have had to run out first. One that others have seen a later epoch than, of a promotion that was refused, is adopted
+ * above that epoch, where every member says that it was not opened at it. In every other case a silent member may hold the database, or a later epoch, and is
  * waited for.
  */
 export function decideFounding(input: FoundingInput): Founding {
@@ -42,7 +43,7 @@ export function decideFounding(input: FoundingInput): Founding {
 
   const running = writable[0];
   if (running !== undefined && running.epoch > 0 && (running.leaseLeftMs ?? 0) > 0) {
-    return running.epoch === epoch ? adopt(running, epoch, `it is the running primary of epoch ${epoch}, under its lease`) : behind(running, reports, epoch);
+    return running.epoch === epoch ? adopt(running, epoch, `it is the running primary of epoch ${epoch}, under its lease`) : above(running, reports, missing);
   }
   const waited = missing.filter((name) => !(input.without ?? []).includes(name));
   if (waited.length > 0) {
@@ -111,6 +112,33 @@ function foundBy(reports: readonly MemberReport[], spec: GroupSpec): Founding {
 
 function adopt(primary: MemberReport, epoch: number, words: string): Founding {
   return { begin: 'adopt', primary: primary.member, epoch: Math.max(FIRST_EPOCH, epoch), words: `${primary.member} is adopted: ${words}` };
+}
+
+/** Others have seen a later epoch than the running primary: it goes on above that epoch, unless one of them may have taken writes at it. */
+function above(running: MemberReport, reports: readonly MemberReport[], missing: readonly string[]): Founding {
+  const epoch = Math.max(...reports.map((report) => report.epoch));
+  const later = reports.filter((report) => report.epoch > running.epoch);
+  if (!later.every((report) => isUntouched(report, running))) return behind(running, reports, epoch);
+  const seen = `${later.map((report) => report.member).join(', ')} ${later.length === 1 ? 'has' : 'have'} seen epoch ${epoch}`;
+  if (missing.length > 0) {
+    const words = `${running.member} is the running primary of epoch ${running.epoch}, but ${seen}, and ${missing.join(', ')} may have been promoted at it. Start the agents that have not answered`;
+    return { begin: 'wait', words, missing };
+  }
+  return adopt(running, epoch + 1, `it is the running primary, under its lease; ${seen}, nobody was opened at it, and it goes on above it`);
+}
+
+/** Still a standby's copy of what this primary writes: no promotion has opened it since. */
+function isUntouched(report: MemberReport, primary: MemberReport): boolean {
+  const isStandby = report.live?.inRecovery ?? (report.footprint.state === 'data' && report.footprint.standby);
+  const isLeased = report.role === 'primary' || (report.leaseLeftMs ?? 0) > 0;
+  return (
+    isStandby &&
+    !isLeased &&
+    report.opened !== undefined &&
+    report.opened <= primary.epoch &&
+    systemOf(report) === systemOf(primary) &&
+    timelineOf(report) === timelineOf(primary)
+  );
 }
 
 /** The one that could be primary has not seen the latest epoch: somebody was promoted, or was about to be, after it. */

@@ -27,6 +27,7 @@ export type ReadinessRule =
   | 'unknown-member'
   | 'already-primary'
   | 'no-standby-confirms'
+  | 'archiver-stuck'
   | 'target-not-fit'
   | 'nobody-fit';
 
@@ -42,7 +43,7 @@ export type NotReady =
   | { readonly reason: 'no-database'; readonly words: string }
   | { readonly reason: 'other-timeline'; readonly timeline: number; readonly expected: number }
   | { readonly reason: 'not-streaming'; readonly from: string | undefined }
-  | { readonly reason: 'lagging'; readonly lagBytes: number; readonly limitBytes: number };
+  | { readonly reason: 'lagging' | 'replay-behind'; readonly lagBytes: number; readonly limitBytes: number };
 
 /**
  * May this switchover start (protocol 6.1)? Nothing has been touched yet, so everything doubtful is a refusal. The rate limit does not apply: it
@@ -78,6 +79,14 @@ export function decideReadiness(input: ReadinessInput): Readiness {
       verdicts,
     );
   }
+  const archiver = archiverTrouble(live);
+  if (archiver !== undefined) {
+    return refuse(
+      'archiver-stuck',
+      `a stop in order first archives what is waiting, and ${primary.member} ${archiver}: it would hold up the switchover, and what is not archived by then would be missing from the archive. Mend archive_command there, and wait until its queue is short`,
+      verdicts,
+    );
+  }
   const fit = candidates.filter((candidate) => candidate.why === undefined);
   if (target !== undefined) {
     const why = candidates.find((candidate) => candidate.member.name === target)?.why;
@@ -98,6 +107,24 @@ function primaryTrouble({ role, live, trouble, leaseLeftMs }: MemberReport): str
   if (live.inRecovery) return 'it is in recovery';
   if (leaseLeftMs === undefined || leaseLeftMs <= 0) return 'its guard holds no lease';
   return undefined;
+}
+
+/** More segments than this take longer to archive than clients should wait. */
+const ARCHIVE_QUEUE = 16;
+const ARCHIVE_HANGS_MS = 60_000;
+
+/** Why the archiver would hold up a stop in order, after the primary's name. */
+export function archiverTrouble({ archiver }: Pick<LiveState, 'archiver'>): string | undefined {
+  if (archiver === undefined || archiver.waiting === 0) return undefined;
+  const queue = `${archiver.waiting} segment${archiver.waiting === 1 ? ' waits' : 's wait'} to be archived, the oldest for ${Math.round(archiver.oldestWaitsMs / 1000)} s`;
+  if (archiver.failing) return `fails to archive (${queue})`;
+  if (archiver.oldestWaitsMs >= ARCHIVE_HANGS_MS) return `archives nothing any more (${queue})`;
+  return archiver.waiting > ARCHIVE_QUEUE ? `is behind with archiving (${queue})` : undefined;
+}
+
+/** The logical slots of users that stay behind with this primary, since nothing carries them over; the readers of each begin anew after a switch. */
+export function leftBehind({ slots }: Pick<LiveState, 'slots'>): string[] {
+  return slots.filter((slot) => slot.logical === true && slot.failover !== true).map((slot) => slot.name);
 }
 
 interface Judged {
@@ -131,7 +158,10 @@ function whyNot(answer: Answer, member: MemberSpec, primary: LiveState, lag: num
   if (live.receiver.state !== 'streaming' || !streamsFrom(input.primary, primary, member, live.receiver.from, input.spec)) {
     return { reason: 'not-streaming', from: live.receiver.state === 'none' ? undefined : live.receiver.from };
   }
-  return lag > input.spec.policy.switchoverMaxLagBytes ? { reason: 'lagging', lagBytes: lag, limitBytes: input.spec.policy.switchoverMaxLagBytes } : undefined;
+  const limitBytes = input.spec.policy.switchoverMaxLagBytes;
+  if (lag > limitBytes) return { reason: 'lagging', lagBytes: lag, limitBytes };
+  const unreplayed = lagBytes(primary.flushedLsn, live.replayedLsn);
+  return unreplayed > limitBytes ? { reason: 'replay-behind', lagBytes: unreplayed, limitBytes } : undefined;
 }
 
 /** The primary sees it streaming, or its receiver names the primary: either is enough, since addresses can be written in many ways. */
@@ -172,6 +202,8 @@ export function explainNotReady(why: NotReady): string {
       return why.from === undefined ? 'does not stream from the primary' : `does not stream from the primary, but from ${why.from}`;
     case 'lagging':
       return `is ${inBytes(why.lagBytes)} behind, above the limit of ${inBytes(why.limitBytes)}`;
+    case 'replay-behind':
+      return `has ${inBytes(why.lagBytes)} to replay before it could open, above the limit of ${inBytes(why.limitBytes)}`;
     default:
       return assertNever(why);
   }

@@ -13,6 +13,8 @@ export interface RejoinInput {
   };
   /** Whether its pages tell a rewind what has changed: checksums, or hint bits in the log. */
   readonly ownHints: boolean;
+  /** Following as it is was tried, and cannot help: why. */
+  readonly stuck?: string;
 }
 
 export interface RejoinVerdict {
@@ -21,13 +23,37 @@ export interface RejoinVerdict {
   readonly why: string;
 }
 
+export interface StandingInput {
+  /** Where the standby stands, and stood when it was last asked about; it receives from nobody. */
+  readonly timeline: number;
+  readonly lsn: Lsn;
+  readonly before: Lsn | undefined;
+  readonly upstream: { readonly timeline: number; readonly forks: RejoinInput['upstream']['forks']; readonly keepsFrom?: Lsn };
+}
+
+/** What keeps a standby from ever following again as it is. */
+export type Standing = { readonly how: 'rewind' | 'clone'; readonly why: string } | undefined;
+
+/**
+ * Can a running standby that receives nothing still follow? Not where its log has gone past the place at which the upstream left that timeline, and not where
+ * the upstream has let go of what comes next; unless it moves all the same, as one does that is fed from an archive.
+ */
+export function judgeStanding({ timeline, lsn, before, upstream }: StandingInput): Standing {
+  const fork = upstream.forks.find((past) => past.timeline === timeline);
+  if (fork !== undefined && compareLsn(lsn, fork.endLsn) > 0)
+    return { how: 'rewind', why: `its log goes on to ${lsn}, past ${fork.endLsn}, where the upstream left timeline ${timeline}` };
+  if (upstream.keepsFrom === undefined || compareLsn(lsn, upstream.keepsFrom) >= 0) return undefined;
+  if (before === undefined || compareLsn(lsn, before) > 0) return undefined;
+  return { how: 'clone', why: `it has lost its place: its log was let go (it stands at ${lsn}, and the upstream has none from before ${upstream.keepsFrom})` };
+}
+
 /**
  * Follow, rewind or clone? In the order of what they cost, and none of them where it could not be told what would be overwritten.
  *
  * A log that ends at or before the place where the upstream's next timeline began is a part of the upstream's; what lies past that
  * place is not (protocol 7).
  */
-export function decideRejoin({ footprint, endOfLog, upstream, ownHints }: RejoinInput): RejoinVerdict {
+export function decideRejoin({ footprint, endOfLog, upstream, ownHints, stuck }: RejoinInput): RejoinVerdict {
   switch (footprint.state) {
     case 'empty':
       return { how: 'clone', why: 'its data directory is empty' };
@@ -41,6 +67,7 @@ export function decideRejoin({ footprint, endOfLog, upstream, ownHints }: Rejoin
   if (footprint.systemId !== upstream.systemId) {
     return { how: 'refuse', why: `its database is another system (${footprint.systemId}) than the upstream's (${upstream.systemId}): it is not overwritten` };
   }
+  if (stuck !== undefined) return { how: 'clone', why: stuck };
   const rewind = (why: string): RejoinVerdict =>
     ownHints ? { how: 'rewind', why } : { how: 'clone', why: `${why}, and without checksums or wal_log_hints it cannot be rewound` };
   const timeline = Math.max(footprint.timeline, endOfLog?.timeline ?? 0);

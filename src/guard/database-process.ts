@@ -4,10 +4,12 @@ import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import type { LaunchSpec } from './messages.ts';
 import { LIFELINE, commandFor, type Host } from './namespace.ts';
-import { childrenOf, descriptorOf, hasEnded, holdersOf, identify, isStopped, type Identity } from './process-tree.ts';
+import { childrenOf, descriptorOf, hasEnded, holdersOf, identify, isStopped, lastMomentsOf, type Identity } from './process-tree.ts';
 
 /** How often the last of the ending processes is looked for. */
 const ENDING_LOOK_MS = 1;
+/** How often, without a namespace, what the dead server has left is looked for: a process that was just being forked is seen by the next look. */
+const LEFT_LOOK_MS = 20;
 
 export interface Ended {
   readonly code: number | null;
@@ -29,6 +31,8 @@ export class DatabaseProcess {
   readonly #lifeline: Duplex | undefined;
   readonly #host: Host;
   readonly #events: DatabaseEvents;
+  /** Whose the processes of the database are. */
+  readonly #uid: number;
   #reaper: number | undefined;
   #pid: number | undefined;
   #socket: string | undefined;
@@ -36,12 +40,14 @@ export class DatabaseProcess {
   #ended = false;
   #killed = false;
   /** Whose end is the end of all: process 1 of the namespace, or each process that we killed. */
-  #last: Identity[] = [];
+  readonly #last = new Map<number, Identity>();
+  #looking: NodeJS.Timeout | undefined;
 
   /** @throws Error of the system where its log cannot be opened; a command that cannot be run is told as `gone` */
   constructor(launch: LaunchSpec, host: Host, events: DatabaseEvents) {
     this.#host = host;
     this.#events = events;
+    this.#uid = launch.user?.uid ?? process.getuid?.() ?? 0;
     const [command = '', ...args] = commandFor(launch, host);
     const log = openSync(launch.logFile, 'a', 0o640);
     try {
@@ -61,9 +67,16 @@ export class DatabaseProcess {
       if (this.#child.pid === undefined) this.#finish(null, null, failure);
     });
     // `close` comes after both: the chain has exited and no process of the database holds the lifeline, nor its other files.
-    this.#child.on('close', (code, signal) => this.#finishWhenOver(code, signal, failure));
+    this.#child.on('close', (code, signal) => {
+      clearInterval(this.#looking);
+      // They let go of the lifeline before they are dead.
+      if (host.namespace === 'none') for (const identity of lastMomentsOf(this.#uid)) this.#last.set(identity.pid, identity);
+      this.#finishWhenOver(code, signal, failure);
+    });
     this.#child.on('exit', () => {
-      if (host.namespace === 'none') this.#killHolders();
+      if (host.namespace !== 'none') return;
+      this.#killHolders();
+      this.#looking = setInterval(() => this.#killHolders(), LEFT_LOOK_MS);
     });
     this.#lifeline?.on('data', (chunk: Buffer) => this.#hear(chunk.toString('latin1')));
     // A child that dies with the line in its hands: `close` tells.
@@ -98,7 +111,7 @@ export class DatabaseProcess {
     if (this.#socket === undefined) return;
     for (const pid of holdersOf(LIFELINE, this.#socket)) {
       const identity = identify(pid);
-      if (identity !== undefined) this.#last.push(identity);
+      if (identity !== undefined) this.#last.set(pid, identity);
       send(pid, 'SIGKILL');
     }
   }
@@ -120,7 +133,7 @@ export class DatabaseProcess {
     else {
       this.#reaper = childrenOf(pid)[0];
       const identity = this.#reaper === undefined ? undefined : identify(this.#reaper);
-      if (identity !== undefined) this.#last = [identity];
+      if (identity !== undefined) this.#last.set(identity.pid, identity);
     }
     this.#lifeline?.write('go\n');
   }
@@ -131,7 +144,7 @@ export class DatabaseProcess {
   }
 
   #finishWhenOver(code: number | null, signal: string | null, failure: Error | undefined): void {
-    if (this.#last.every(hasEnded)) this.#finish(code, signal, failure);
+    if ([...this.#last.values()].every(hasEnded)) this.#finish(code, signal, failure);
     else setTimeout(() => this.#finishWhenOver(code, signal, failure), ENDING_LOOK_MS);
   }
 

@@ -18,8 +18,7 @@ const SIXTY_FOUR_BITS: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64'
 const LIBRARIES = ['libc.so.6', 'librt.so.1', 'libc.so'];
 
 /**
- * Makes the timer, or says in words why there is none here: koffi has no binary for this platform, or the kernel refuses. It is the
- * only place that calls into C.
+ * Makes the timer, or says in words why there is none here: koffi has no binary for this platform, or the kernel refuses.
  *
  * @see timer_create(2), timer_settime(2), sigevent(7)
  */

@@ -15,6 +15,8 @@ const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=48', '--v8-
  */
 export function guardCommand(stateDir: string, script: string): [command: string, args: string[]] {
   const flock = findTool('flock');
+  // `flock` would make it for everybody to read, and a lock can be taken by whoever can read it.
+  closeSync(openSync(lockPath(stateDir), 'a', 0o600));
   if (flock === undefined) throw new UnderstudyError('ToolMissing', 'the guard cannot be started: flock was not found; install util-linux');
   return [flock, ['--nonblock', '--no-fork', '-E', String(LOCK_TAKEN), lockPath(stateDir), process.execPath, ...NODE_FLAGS, script, '--state-dir', stateDir]];
 }
@@ -32,7 +34,7 @@ export interface SpawnedGuard {
  */
 export function spawnGuard(o: { stateDir: string; guardScript: string; logFile: string }): SpawnedGuard {
   const [command, args] = guardCommand(o.stateDir, o.guardScript);
-  const log = openSync(o.logFile, 'a', 0o640);
+  const log = openSync(o.logFile, 'a', 0o600);
   let ended: ReturnType<SpawnedGuard['ended']>;
   try {
     const child = spawn(command, args, { cwd: '/', detached: true, env: ownEnvironment(), stdio: ['ignore', log, log] });

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 
 /** Every process has them gone between a look and the next: that is an answer, not an error. */
 const GONE = ['ENOENT', 'ESRCH', 'EACCES', 'EPERM'];
@@ -42,7 +42,34 @@ export function identify(pid: number): Identity | undefined {
  */
 export function hasEnded({ pid, started }: Identity): boolean {
   const stat = statOf(pid);
-  return stat === undefined || stat.started !== started || stat.state === 'Z' || stat.state === 'X';
+  return stat === undefined || stat.started !== started || isDead(stat.state);
+}
+
+function isDead(state: string): boolean {
+  return state === 'Z' || state === 'X';
+}
+
+/**
+ * The processes of an account that have let go of their memory and of every file, and yet are not dead: the last steps of an end, which takes no more
+ * than a moment. Whoever watched for them by a file that they held sees it closed a moment before they are gone.
+ *
+ * @see do_exit() in Linux: exit_mm, exit_files, and only then exit_notify
+ */
+export function lastMomentsOf(uid: number): Identity[] {
+  return allPids().flatMap((pid) => {
+    const stat = statOf(pid);
+    const ends = stat !== undefined && (stat.flags & PF_EXITING) !== 0 && !isDead(stat.state) && ownerOf(pid) === uid && holdsNothing(pid);
+    return ends ? [{ pid, started: stat.started }] : [];
+  });
+}
+
+/** What a process without memory has in /proc is root's, so an ordinary user may not look there any more: that, too, says so. */
+function holdsNothing(pid: number): boolean {
+  return (whileThere(() => readdirSync(`/proc/${pid}/fd`)) ?? []).length === 0;
+}
+
+function ownerOf(pid: number): number | undefined {
+  return whileThere(() => statSync(`/proc/${pid}`).uid);
 }
 
 /** The processes whose descriptor `fd` is the same open file as `link` says, ourselves left out. */
@@ -62,12 +89,15 @@ function allPids(): number[] {
 }
 
 /** The name stands in brackets and may hold anything, so what follows is counted from the last one. @see proc(5), /proc/pid/stat */
-function statOf(pid: number): { state: string; parent: number; started: string; policy: number } | undefined {
+function statOf(pid: number): { state: string; parent: number; flags: number; started: string; policy: number } | undefined {
   const text = whileThere(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
   if (text === undefined) return undefined;
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0] ?? '', parent: Number(fields[1]), started: fields[19] ?? '', policy: Number(fields[38]) };
+  return { state: fields[0] ?? '', parent: Number(fields[1]), flags: Number(fields[6]), started: fields[19] ?? '', policy: Number(fields[38]) };
 }
+
+/** Set as the first thing of an end, whatever it was that ended it. */
+const PF_EXITING = 0x4;
 
 const SCHED_FIFO = 1;
 const SCHED_RR = 2;

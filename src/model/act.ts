@@ -33,10 +33,11 @@ export interface MemberAsk {
 
 export interface InspectAsk extends MemberAsk {
   /**
-   * Detach the receiver so that its place is frozen. `now`: the primary is known to be fenced. `when-quiet`: only after nothing was
-   * received for half of Q; where something still arrives the primary lives, and nothing is detached (protocol 3.5).
+   * Detach the receiver so that its place is frozen. `now`: a person says that the primary is fenced. `when-unfed`: its own agent says so: who
+   * has no receiver left receives nothing more, and need not be reloaded for it. `when-quiet`: only after nothing was received for half of Q; where
+   * something still arrives the primary lives, and nothing is detached (protocol 3.5).
    */
-  readonly freeze: 'no' | 'now' | 'when-quiet';
+  readonly freeze: 'no' | 'now' | 'when-unfed' | 'when-quiet';
   readonly quarantineMs: number;
   /** What would be in force if this member were opened next: put there with the freeze, so that a promotion need not wait for it. */
   readonly rule?: CommitRule;
@@ -116,6 +117,8 @@ export interface MemberNews extends MemberAsk {
   /** A primary's: who streams from it now, sorted. */
   readonly following?: readonly string[];
   readonly upstream?: Upstream;
+  /** A standby's: it has received nothing for a while, though it runs. */
+  readonly unfed?: true;
   readonly timeline?: number;
   /** A primary's, once it is open. */
   readonly systemId?: string;

@@ -34,7 +34,8 @@ function size(range: Range, description: string) {
     .meta({ description: `${description} From ${range.min} to ${range.max}.` });
 }
 
-const HOST_PORT = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/[\]]+))(?::(\d{1,5}))?$/;
+/** A name or an address, and nothing that would mean more to libpq, PostgreSQL or DNS, where a comma makes two hosts and a quote ends one. */
+const HOST_PORT = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?))(?::(\d{1,5}))?$/;
 
 function hostPort(defaultPort: number, description: string) {
   const words = `host:port, such as 10.0.0.1:${defaultPort} or [fd00::1]:${defaultPort}`;
@@ -59,13 +60,16 @@ const DNS_NAME = /^(?=.{1,254}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\
 export const DNS_NAME_WORDS = 'an absolute DNS name, with its final dot';
 const dnsName = (description: string) => z.string(DNS_NAME_WORDS).regex(DNS_NAME, DNS_NAME_WORDS).meta({ description });
 
+/** No control character: a line break or a NUL would end what the text is written into. */
+// oxlint-disable no-control-regex
+const PATH = /^\/[^\u0000-\u001f\u007f]{0,4094}$/;
+const ONE_LINE = /^[^\u0000-\u001f\u007f]{1,253}$/;
+const ROLE = /^[^\u0000-\u001f\u007f"'\\]{1,63}$/;
+// oxlint-enable no-control-regex
+
 const ABSOLUTE_WORDS = 'an absolute path, such as /var/lib/understudy';
-const absolutePath = (description: string) =>
-  z
-    .string(ABSOLUTE_WORDS)
-    .regex(/^\/[^\0]*$/, ABSOLUTE_WORDS)
-    .meta({ description });
-const text = (words: string, description: string) => z.string(words).min(1, words).meta({ description });
+const absolutePath = (description: string) => z.string(ABSOLUTE_WORDS).regex(PATH, ABSOLUTE_WORDS).meta({ description });
+const text = (words: string, description: string) => z.string(words).regex(ONE_LINE, words).meta({ description });
 
 export const SECRET_WORDS = 'a secret is named, never written: { env: NAME } or { file: /path }';
 const secret = (description: string) =>
@@ -84,6 +88,28 @@ const secret = (description: string) =>
     )
     .meta({ description: `${description} Named, never written here.` });
 
+const TLS_WORDS = 'files of PEM: { ca: /path, cert: /path, key: /path }';
+const tlsFiles = {
+  ca: absolutePath("The authorities that are trusted, in place of the system's.").optional(),
+  cert: absolutePath('The certificate that is shown, and those above it.').optional(),
+  key: absolutePath('Its private key.').optional(),
+};
+
+export const CODEC_KEY_ID = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$/;
+
+const Codec = z
+  .strictObject(
+    {
+      encodeWith: text('the id of a key', 'The key that encrypts from now on, by its id. Left out: nothing is encrypted, and what was is read.').optional(),
+      keys: z.record(z.string(), secret('A key: 32 bytes in base64, such as `openssl rand -base64 32` makes.'), 'ids, each with its key').meta({
+        description: 'Keys by id. All of them decrypt: an old one stays until no history needs it.',
+        propertyNames: { type: 'string', pattern: CODEC_KEY_ID.source },
+      }),
+    },
+    'a codec: { encodeWith, keys }',
+  )
+  .meta({ description: 'Encrypts what is in histories, AES-256-GCM. The same for all processes of a namespace.' });
+
 const Temporal = z
   .strictObject(
     {
@@ -94,6 +120,15 @@ const Temporal = z
         .url({ protocol: /^https?$/, error: 'an address such as http://127.0.0.1:8233' })
         .meta({ description: "The web interface, for links. Left out: none, but for a development server's." })
         .optional(),
+      tls: z
+        .strictObject(
+          { ...tlsFiles, serverName: text('a name', "The name that the server's certificate must bear, where it is not the address's.").optional() },
+          TLS_WORDS,
+        )
+        .meta({ description: "TLS to Temporal, in place of the profile's. `{}`: the system's authorities, no certificate of ours." })
+        .optional(),
+      apiKey: secret('The API key. It goes over TLS only.').optional(),
+      codec: Codec.optional(),
     },
     'a mapping',
   )
@@ -193,7 +228,7 @@ const credential = (user: string, description: string) =>
       {
         user: z
           .string('the name of a role')
-          .regex(/^[^\0"']{1,63}$/, 'the name of a role: 1 to 63 characters, no quotes')
+          .regex(ROLE, 'the name of a role: 1 to 63 characters, no quotes or backslashes')
           .prefault(user)
           .meta({ description: 'The name of the role.' }),
         password: secret('Its password.').optional(),
@@ -216,6 +251,20 @@ const Postgres = z
         .prefault('scram-sha-256')
         .meta({ description: 'How a newly made database lets clients in from other hosts. `trust` asks nobody for a password: for a stage on one machine.' }),
       maxWalKept: size({ min: '64MB', max: '1TB' }, 'The log kept for a member that is away, at most.').prefault('10GB'),
+      tls: z
+        .strictObject(
+          {
+            mode: z.enum(['require', 'verify-ca', 'verify-full'], 'require, verify-ca or verify-full').meta({ description: "libpq's sslmode." }),
+            ...tlsFiles,
+          },
+          '{ mode: verify-ca, ca: /path }',
+        )
+        .meta({ description: 'How members reach each other: TLS is demanded, and verified. The files are read by the account that PostgreSQL runs as.' })
+        .optional(),
+      failoverSlots: z.boolean('true or false').prefault(true).meta({
+        description:
+          'Keep the logical replication slots that were made with `failover = true` on the standbys too, so that they outlive a failover: PostgreSQL 17 and later, `wal_level = logical`. Sets `hot_standby_feedback`.',
+      }),
     },
     'a mapping',
   )
@@ -235,6 +284,10 @@ export const MemberSchema = z
         .meta({ description: 'Breaks a tie between equally advanced members, higher first. 0: never promoted by itself.' }),
       dataDir: absolutePath("The database's data directory."),
       stateDir: absolutePath('Epoch, token, sockets and locks, of the agent and the guard alone.'),
+      metrics: z
+        .strictObject({ listen: hostPort(9187, 'An address of this machine alone, such as 127.0.0.1:9187.') }, '{ listen: 127.0.0.1:9187 }')
+        .meta({ description: "Where the agent tells its metrics and the guard's, in Prometheus' text. Left out: nowhere." })
+        .optional(),
     },
     'a member: { address, dataDir, stateDir }',
   )

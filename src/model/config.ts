@@ -16,6 +16,23 @@ export interface TemporalConfig {
   readonly profile?: string;
   /** For links: `http://127.0.0.1:8233` */
   readonly ui?: string;
+  /** TLS, in the place of the profile's; `{}` trusts the system's authorities and shows no certificate. */
+  readonly tls?: TlsFiles & { readonly serverName?: string };
+  readonly apiKey?: SecretRef;
+  readonly codec?: CodecConfig;
+}
+
+/** Files of PEM, by path: a private key is named like every secret, never written (I9). */
+export interface TlsFiles {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** Keys by id. One encrypts what is written from now on, or none does; every one of them decrypts what it wrote. */
+export interface CodecConfig {
+  readonly encodeWith?: string;
+  readonly keys: Readonly<Record<string, SecretRef>>;
 }
 
 /** Secrets are named, never written (I9). */
@@ -53,6 +70,8 @@ export interface MemberLocal {
   readonly dataDir: string;
   /** Epoch, token, sockets and locks: of the agent and the guard alone. */
   readonly stateDir: string;
+  /** Where the agent tells its metrics; left out: nowhere. */
+  readonly metrics?: HostPort;
 }
 
 export interface PostgresConfig {
@@ -68,6 +87,14 @@ export interface PostgresConfig {
   readonly auth: 'scram-sha-256' | 'trust';
   /** The log kept for a member that is away, at most. */
   readonly maxWalKeptBytes: number;
+  readonly failoverSlots: boolean;
+  /** How a member reaches another; left out: encrypted where the other offers it, and nothing is verified. */
+  readonly tls?: MemberTls;
+}
+
+/** libpq's own words. @see PostgreSQL manual, "SSL Support" of libpq */
+export interface MemberTls extends TlsFiles {
+  readonly mode: 'require' | 'verify-ca' | 'verify-full';
 }
 
 export interface Credential {

@@ -111,22 +111,7 @@ export interface Step {
   readonly words?: string;
 }
 
-export type StepName =
-  | 'check'
-  | 'inspect'
-  | 'elect'
-  | 'approval'
-  | 'quarantine'
-  | 'checkpoint'
-  | 'step-down'
-  | 'caught-up'
-  | 'promote'
-  | 'publish'
-  | 'verify'
-  | 'first-write'
-  | 'repoint'
-  | 'give-back'
-  | 'rejoin';
+export type StepName = 'check' | 'inspect' | 'elect' | 'approval' | 'checkpoint' | 'step-down' | 'promote' | 'publish' | 'verify' | 'first-write' | 'give-back';
 
 export interface RecordOutcome {
   readonly name: string;

@@ -14,3 +14,6 @@ export const recordOwner = (namespace: string, group: string): string => `${name
 
 /** What a name of a group or a member may be: it stands in queue names, file names, slot names and DNS labels. */
 export const NAME_PATTERN = /^[a-z]([a-z0-9-]{0,46}[a-z0-9])?$/;
+
+/** How the failure begins of a query that came between events and the task that handles them: asked again in a moment, it is answered. */
+export const BETWEEN_TASKS = 'between two tasks: events have arrived that no worker has handled yet';

@@ -16,6 +16,11 @@ export interface PrimaryRole {
   readonly electable: readonly string[];
   /** The other members' names: each gets a slot. */
   readonly others: readonly string[];
+  /**
+   * An incident promotes this member at this epoch, and the role comes beside that: it holds the lease from now on, waits until the promotion is through, and
+   * opens nothing by itself.
+   */
+  readonly afterPromotion?: true;
   /** Make a new database where the directory is empty. Only the first primary of a group is told so. */
   readonly found: boolean;
   /** The group's database system, where it is known: a directory that holds another is refused. */
@@ -31,6 +36,11 @@ export interface StandbyRole {
   readonly turn: number;
   readonly leaseMs: number;
   readonly upstream: Upstream;
+  /**
+   * What would be in force if this member were opened next, with everybody but its upstream following: put there long before, so that a promotion need
+   * not wait for a reload. It binds nothing while the member follows.
+   */
+  readonly rule?: CommitRule;
   readonly systemId?: string;
   readonly others: readonly string[];
   readonly stopWithinMs: number;
@@ -82,4 +92,4 @@ export interface Heartbeat {
   readonly words?: string;
 }
 
-export type RolePhase = 'starting' | 'cloning' | 'rewinding' | 'following' | 'promoting' | 'open' | 'stopping';
+export type RolePhase = 'starting' | 'cloning' | 'rewinding' | 'stuck' | 'following' | 'promoting' | 'open' | 'stopping';

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { defaultPayloadConverter } from '@temporalio/common';
+import type { LoadedDataConverter } from '@temporalio/common';
+import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { type History, historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { Incident } from '../model/incident.ts';
 
@@ -29,11 +30,12 @@ export function typeOf({ history }: RecordedHistory): string {
 }
 
 /** The incident that a failover or a switchover left as its result; undefined where it is not over, or is none. */
-export function incidentOf(recorded: RecordedHistory): Incident | undefined {
+export async function incidentOf(recorded: RecordedHistory, converter: LoadedDataConverter): Promise<Incident | undefined> {
   const type = typeOf(recorded);
   if (type !== 'failover' && type !== 'switchover') return undefined;
-  const payload = recorded.history.events?.at(-1)?.workflowExecutionCompletedEventAttributes?.result?.payloads?.[0];
-  return payload === undefined || payload === null ? undefined : defaultPayloadConverter.fromPayload<Incident>(payload);
+  const payloads = recorded.history.events?.at(-1)?.workflowExecutionCompletedEventAttributes?.result?.payloads;
+  const [incident] = await decodeArrayFromPayloads(converter, payloads);
+  return incident as Incident | undefined;
 }
 
 /** Whether its code has run at all: before its first task there is nothing to replay. */

@@ -1,6 +1,10 @@
 import type { WorkflowBundleOption } from '@temporalio/worker';
 import { type Redecision, redecide } from '../decide/redecide.ts';
+import type { CodecConfig } from '../model/config.ts';
 import type { GroupSpec } from '../model/group.ts';
+import type { Incident } from '../model/incident.ts';
+import { dataConverterOf } from '../runtime/codec.ts';
+import { encrypts, workerConverter } from '../runtime/worker-converter.ts';
 import { type RecordedHistory, hasRun, incidentOf, runIdOf, typeOf } from './histories.ts';
 
 export interface ReplayInput {
@@ -9,6 +13,8 @@ export interface ReplayInput {
   readonly specOf?: (group: string) => GroupSpec | undefined;
   /** The workflows' code; left out, the one that workers run. */
   readonly bundle?: WorkflowBundleOption;
+  /** Opens what was encrypted; left out: nothing was. */
+  readonly codec?: CodecConfig | undefined;
 }
 
 export interface Replayed {
@@ -31,9 +37,10 @@ export interface Replayed {
  *
  * One that has not begun to run is left out. The code must be loaded from a compiled tree, or given as `bundle`.
  */
-export async function* replayHistories({ histories, specOf, bundle }: ReplayInput): AsyncGenerator<Replayed> {
+export async function* replayHistories({ histories, specOf, bundle, codec }: ReplayInput): AsyncGenerator<Replayed> {
   const { Worker } = await import('@temporalio/worker');
-  const workflowBundle = bundle ?? (await (await import('../runtime/workflow-bundle.ts')).workflowBundle());
+  const workflowBundle = bundle ?? (await (await import('../runtime/workflow-bundle.ts')).workflowBundle(encrypts(codec)));
+  const converter = dataConverterOf(codec);
   let current: RecordedHistory | undefined;
   async function* remembering(): AsyncGenerator<RecordedHistory> {
     for await (const recorded of histories) {
@@ -43,13 +50,12 @@ export async function* replayHistories({ histories, specOf, bundle }: ReplayInpu
     }
   }
   // One at a time: each result is of the history that was taken last.
-  for await (const { error } of Worker.runReplayHistories({ workflowBundle }, remembering())) {
-    if (current !== undefined) yield judge(current, error, specOf);
+  for await (const { error } of Worker.runReplayHistories({ workflowBundle, dataConverter: workerConverter(codec) }, remembering())) {
+    if (current !== undefined) yield judge(current, error, specOf, await incidentOf(current, converter));
   }
 }
 
-function judge(recorded: RecordedHistory, error: Error | undefined, specOf: ReplayInput['specOf']): Replayed {
-  const incident = incidentOf(recorded);
+function judge(recorded: RecordedHistory, error: Error | undefined, specOf: ReplayInput['specOf'], incident: Incident | undefined): Replayed {
   const type = typeOf(recorded);
   return {
     workflowId: recorded.workflowId,

@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import path from 'node:path';
 import type { z } from 'zod';
-import { DurabilitySchema, MemberSchema, ProviderSchema, RecordSchema } from '../model/config-schema.ts';
+import { CODEC_KEY_ID, DurabilitySchema, MemberSchema, ProviderSchema, RecordSchema } from '../model/config-schema.ts';
 import { NAME_PATTERN } from '../model/name.ts';
 import { type Finding, badName, isMapping } from './config-mistakes.ts';
 import type { Path } from './config-place.ts';
@@ -16,6 +16,7 @@ export function crossCheck(raw: unknown): Finding[] {
   const providers = mapping(raw['providers']);
   const groups = mapping(raw['groups']);
   const findings: Finding[] = [
+    ...checkTemporal(mapping(raw['temporal'])),
     ...Object.keys(providers)
       .filter(isBadName)
       .map((name) => badName(['providers', name])),
@@ -33,6 +34,7 @@ export function crossCheck(raw: unknown): Finding[] {
       ...checkMembers(members, group, above, seen),
       ...checkDurability(group, members.length, above),
       ...checkPasswords(group, members.length, above),
+      ...checkMemberTls(group, above),
       ...checkRecords(group, name, members, providers, seen),
     );
   }
@@ -58,7 +60,49 @@ interface ReadMember {
   readonly hasDnsName: boolean;
   readonly dataDir: string | undefined;
   readonly stateDir: string | undefined;
+  readonly metrics: { host: string; port: number } | undefined;
 }
+
+/** What TLS and the codec need of each other's parts. */
+function checkTemporal(temporal: Record<string, unknown>): Finding[] {
+  const codec = mapping(temporal['codec']);
+  const keys = Object.keys(mapping(codec['keys']));
+  const [above, wanted]: [Path, unknown] = [['temporal', 'codec'], codec['encodeWith']];
+  return [
+    ...checkPair(mapping(temporal['tls']), ['temporal', 'tls']),
+    ...keys
+      .filter((id) => !CODEC_KEY_ID.test(id))
+      .map((id): Finding => ({ path: [...above, 'keys', id], words: 'the id of a key: letters, digits, dots and hyphens, at most 64', at: 'key' })),
+    ...(typeof wanted === 'string' && isMapping(codec['keys']) && !keys.includes(wanted)
+      ? [
+          {
+            path: [...above, 'encodeWith'],
+            words: `no key is named ${JSON.stringify(wanted)}`,
+            hint: `known: ${keys.join(', ') || 'none'}`,
+            at: 'value',
+          } as const,
+        ]
+      : []),
+  ];
+}
+
+function checkPair(tls: Record<string, unknown>, at: Path): Finding[] {
+  const [given, missing] = tls['cert'] === undefined ? ['key', 'cert'] : ['cert', 'key'];
+  if (tls[given] === undefined || tls[missing] !== undefined) return [];
+  return [{ path: [...at, missing], words: `missing: ${given} is of no use without it`, at: 'key' }];
+}
+
+function checkMemberTls(group: Record<string, unknown>, above: Path): Finding[] {
+  const tls = mapping(mapping(group['postgres'])['tls']);
+  const at: Path = [...above, 'postgres', 'tls'];
+  const verifies = tls['mode'] === 'verify-ca' || tls['mode'] === 'verify-full';
+  return [
+    ...checkPair(tls, at),
+    ...(verifies && tls['ca'] === undefined ? [{ path: [...at, 'ca'], words: `missing: ${String(tls['mode'])} verifies against it`, at: 'key' } as const] : []),
+  ];
+}
+
+const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/;
 
 const mapping = (value: unknown): Record<string, unknown> => (isMapping(value) ? value : {});
 const isBadName = (name: string): boolean => !NAME_PATTERN.test(name);
@@ -83,6 +127,7 @@ function readMembers(group: Record<string, unknown>, above: Path): ReadMember[] 
       hasDnsName: member['dnsName'] !== undefined,
       dataDir: directory('dataDir'),
       stateDir: directory('stateDir'),
+      metrics: good(MemberSchema.shape.metrics, member['metrics'])?.listen,
     };
   });
 }
@@ -108,6 +153,17 @@ function checkMembers(members: readonly ReadMember[], group: Record<string, unkn
       const first = seen.directories.get(own);
       if (first !== undefined) findings.push({ path: [...member.path, key], words: `${directory} is ${first.join('.')} already`, at: 'value' });
       else seen.directories.set(own, [...member.path, key]);
+    }
+    if (member.metrics !== undefined && !LOOPBACK.test(member.metrics.host)) {
+      findings.push({
+        path: [...member.path, 'metrics', 'listen'],
+        words: `${member.metrics.host} is reached from other machines, and nobody is asked who he is`,
+        hint: 'listen at 127.0.0.1 or [::1], and let a proxy of yours ask',
+        at: 'value',
+      });
+    }
+    if (stateDir !== undefined && /[,"]/.test(stateDir)) {
+      findings.push({ path: [...member.path, 'stateDir'], words: 'a comma or a quote would make several sockets of the one in it', at: 'value' });
     }
     if (dataDir !== undefined && stateDir !== undefined && stateDir.startsWith(`${dataDir}/`)) {
       findings.push({

@@ -14,6 +14,8 @@ export interface Finding {
 
 type Issue = z.core.$ZodIssue;
 
+const MAX_UNKNOWN = 50;
+
 /** What the schema says, in words for people. */
 export function findingsOf(issues: readonly Issue[], raw: unknown): Finding[] {
   return issues.flatMap((issue) => describe(issue, [], raw));
@@ -22,7 +24,7 @@ export function findingsOf(issues: readonly Issue[], raw: unknown): Finding[] {
 function describe(issue: Issue, above: Path, raw: unknown): Finding[] {
   const path: Path = [...above, ...(issue.path as (string | number)[])];
   const value = valueAt(raw, path);
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey([...path, key], key));
+  if (issue.code === 'unrecognized_keys') return issue.keys.slice(0, MAX_UNKNOWN).map((key) => unknownKey([...path, key], key));
   if (issue.code === 'invalid_union' && isMapping(value)) {
     // The branch that the author had in mind is the one with the fewest complaints.
     const branches = issue.errors.filter((errors) => errors.every((error) => error.path.length > 0 || error.code === 'unrecognized_keys'));

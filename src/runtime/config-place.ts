@@ -17,7 +17,7 @@ export class Places {
   constructor(doc: Document, lines: LineCounter, text: string) {
     this.#doc = doc;
     this.#lines = lines;
-    this.#shown = maskSecrets(doc, text).split('\n');
+    this.#shown = maskSecrets(doc, text).split('\n').map(hideControls);
   }
 
   at(offset: number): Place {
@@ -59,6 +59,11 @@ export class Places {
     return `${number} | ${words}\n      | ${indent}^`;
   }
 }
+
+/** What would move the cursor, colour the screen or turn the reading direction is shown as one mark; its column stays. */
+// oxlint-disable-next-line no-control-regex
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]/g;
+export const hideControls = (text: string): string => text.replaceAll(CONTROLS, '\ufffd');
 
 const startOf = (node: unknown): number | undefined => (node as Node | null | undefined)?.range?.[0];
 /** An empty value has a place, but nothing stands there: its key is what people see. */

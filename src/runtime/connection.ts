@@ -1,8 +1,12 @@
 import { Client, Connection, type ConnectionOptions } from '@temporalio/client';
+import type { LoadedDataConverter } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { existsSync } from 'node:fs';
+import { askAgain } from './ask-again.ts';
 import type { TemporalConfig } from '../model/config.ts';
 import { UnderstudyError } from '../model/error.ts';
+import { dataConverterOf } from './codec.ts';
+import { freshCredentials, keyReader, readTls, whyNoTls } from './credentials.ts';
 
 export interface ConnectOptions {
   /** From the configuration; what is left out comes from Temporal's environment variables and profiles. */
@@ -10,6 +14,10 @@ export interface ConnectOptions {
   /** An agent must come back to a restarted server before its lease ends; the others may wait. */
   readonly purpose: 'agent' | 'cli' | 'worker';
   readonly connectTimeoutMs?: number;
+  /** Do not wait for the server: an agent that finds its member under a lease goes on without it. */
+  readonly lazily?: boolean;
+  /** Hears of certificates that were replaced by ones that do not do; left out: a warning of the process. */
+  readonly warn?: (error: Error) => void;
 }
 
 export interface Connected {
@@ -17,6 +25,8 @@ export interface Connected {
   readonly client: Client;
   readonly namespace: string;
   readonly address: string;
+  /** For what is read and written without the client. */
+  readonly converter: LoadedDataConverter;
   /** The workflow's page in Temporal's web interface; undefined where none is known. */
   uiLink(workflowId: string, runId?: string): string | undefined;
 }
@@ -69,8 +79,18 @@ export function resolveTarget(temporal: TemporalConfig = {}, env: Record<string,
           : 'the default, since neither configuration, environment nor profile names one';
   const address = temporal.address ?? connectionOptions.address ?? DEFAULT_ADDRESS;
   // `exactOptionalPropertyTypes`: what the profile leaves undefined is left out.
-  const options = Object.fromEntries(Object.entries({ ...connectionOptions, address }).filter(([, value]) => value !== undefined)) as ConnectionOptions;
+  const options = Object.fromEntries(
+    Object.entries({ ...connectionOptions, address, ...ownCredentials(temporal, connectionOptions.tls, env) }).filter(([, value]) => value !== undefined),
+  ) as ConnectionOptions;
   return { address, namespace: temporal.namespace ?? loaded.namespace ?? 'default', options, how };
+}
+
+/** What the configuration says of TLS and API key stands in the place of what the profile says. A key never goes without TLS. */
+function ownCredentials({ tls, apiKey }: TemporalConfig, profile: ConnectionOptions['tls'], env: NodeJS.ProcessEnv): Pick<ConnectionOptions, 'tls' | 'apiKey'> {
+  return {
+    ...(tls === undefined ? {} : { tls: readTls(tls) }),
+    ...(apiKey === undefined ? {} : { apiKey: keyReader(apiKey, env), ...(tls === undefined && !profile ? { tls: true } : {}) }),
+  };
 }
 
 const withoutUnset = (env: Record<string, string | undefined>): Record<string, string> =>
@@ -81,15 +101,30 @@ const withoutUnset = (env: Record<string, string | undefined>): Record<string, s
  *
  * @throws UnderstudyError `TemporalUnreachable` that says what was tried and what to do next
  */
-export async function connect({ temporal = {}, purpose, connectTimeoutMs = purpose === 'cli' ? 3000 : 10_000 }: ConnectOptions): Promise<Connected> {
+export async function connect({
+  temporal = {},
+  purpose,
+  connectTimeoutMs = purpose === 'cli' ? 3000 : 10_000,
+  lazily = false,
+  warn = (error) => process.emitWarning(error),
+}: ConnectOptions): Promise<Connected> {
   const target = resolveTarget(temporal);
   const { address, namespace } = target;
-  const connection = Connection.lazy({ ...target.options, connectTimeout: connectTimeoutMs, ...(purpose === 'agent' ? AGENT_CHANNEL : {}) });
+  const converter = dataConverterOf(temporal.codec);
+  const options = channelOptions(target.options, temporal, warn);
+  const { channelArgs, ...agent } = AGENT_CHANNEL;
+  const connection = Connection.lazy({
+    ...options,
+    connectTimeout: connectTimeoutMs,
+    ...(purpose === 'agent' ? { ...agent, channelArgs: { ...channelArgs, ...options.channelArgs } } : {}),
+  });
   try {
-    await connection.ensureConnected();
+    if (!lazily) await connection.ensureConnected();
   } catch (error) {
     await connection.close();
-    const why = error instanceof Error ? error.message : String(error);
+    const words = wordsOf(error);
+    const tlsWords = temporal.tls === undefined ? undefined : await whyNoTls(address, temporal.tls);
+    const why = tlsWords === undefined ? words : `${words}; TLS: ${tlsWords}`;
     throw new UnderstudyError(
       'TemporalUnreachable',
       `Temporal does not answer at ${address} within ${connectTimeoutMs} ms (${target.how}): ${why}. ` +
@@ -100,11 +135,25 @@ export async function connect({ temporal = {}, purpose, connectTimeoutMs = purpo
   }
   return {
     connection,
-    client: new Client({ connection, namespace }),
+    client: new Client({ connection, namespace, interceptors: { workflow: [askAgain] }, dataConverter: { payloadCodecs: converter.payloadCodecs } }),
     namespace,
     address,
+    converter,
     uiLink: (workflowId, runId) => uiLink(temporal.ui, namespace, workflowId, runId),
   };
+}
+
+/** The SDK's sentence, and the server's own below it. */
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+}
+
+/** Certificates that the configuration names are read anew for each connection; those of a profile are read once. */
+function channelOptions(options: ConnectionOptions, { tls }: TemporalConfig, warn: (error: Error) => void): ConnectionOptions {
+  if (tls === undefined) return options;
+  const { tls: _, apiKey: key, ...rest } = options;
+  return { ...rest, ...freshCredentials(tls, typeof key === 'string' ? () => key : key, warn) };
 }
 
 /**

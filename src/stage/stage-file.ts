@@ -111,8 +111,23 @@ function requireReachable(above: string, account: Account): void {
   }
 }
 
+/** What an operator may write, as plain values. */
+type Written = Record<string, unknown>;
+export interface StageConfig {
+  readonly temporal: Written;
+  readonly providers: Record<string, Written>;
+  readonly groups: Record<string, Written & { postgres: Written; members: Record<string, Written> }>;
+}
+
 /** The stage's understudy.yaml: what an operator would write, with little held back, so that several faults in a row may be tried. */
-export function writeConfig(layout: StageLayout, ports: StagePorts, options: StageOptions, binDir: string, account: Account | undefined): void {
+export async function writeConfig(
+  layout: StageLayout,
+  ports: StagePorts,
+  options: StageOptions,
+  binDir: string,
+  account: Account | undefined,
+  adjust?: (config: StageConfig) => Promise<void>,
+): Promise<void> {
   const network = options.network ?? LOOPBACK;
   const hostOf = (part: string): string => network.hostOf(part);
   const names = ports.members.map((_, index) => memberName(index));
@@ -126,7 +141,7 @@ export function writeConfig(layout: StageLayout, ports: StagePorts, options: Sta
       },
     ]),
   );
-  const config = {
+  const config: StageConfig = {
     temporal: { address: `${hostOf('temporal')}:${ports.temporal}`, namespace: 'default', ui: `http://${hostOf('temporal')}:${ports.ui}` },
     providers: {
       main: {
@@ -149,6 +164,7 @@ export function writeConfig(layout: StageLayout, ports: StagePorts, options: Sta
       },
     },
   };
+  await adjust?.(config);
   const head = '# Written by "understudy local up": a stage for trying out, on this machine alone. `auth: trust` and the policy are not for production.\n';
   writeFileSync(layout.config, head + stringify(config), { mode: 0o644 });
 }

@@ -17,7 +17,18 @@ import type { Config, HostPort } from '../model/config.ts';
 import { LOOPBACK } from './network.ts';
 import { choosePorts } from './ports.ts';
 import { type Part, type PartOptions, startPart } from './processes.ts';
-import { DATABASE, GROUP, type StageLayout, type StageOptions, logFileOf, makeStageDir, memberDirOf, memberName, writeConfig } from './stage-file.ts';
+import {
+  DATABASE,
+  GROUP,
+  type StageConfig,
+  type StageLayout,
+  type StageOptions,
+  logFileOf,
+  makeStageDir,
+  memberDirOf,
+  memberName,
+  writeConfig,
+} from './stage-file.ts';
 import type { MemberLine, MemberPids, StageLine } from './stage-line.ts';
 import { lookAt } from './member-answers.ts';
 import { waitUntilSteady } from './steady.ts';
@@ -30,6 +41,10 @@ export interface StartOptions extends StageOptions {
   readonly temporary: boolean;
   /** Called once the directory is there and nothing is in it: to lay disks below it. */
   readonly prepare?: (layout: StageLayout) => Promise<void>;
+  /** Changes the configuration before anything starts: a test's stage may want passwords, TLS or a codec. */
+  readonly adjust?: (config: StageConfig) => Promise<void>;
+  /** For every process of the stage, on top of our own environment; undefined takes a variable away. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 export interface StageMember extends HostPort {
@@ -85,10 +100,10 @@ export class Stage {
     const layout = makeStageDir(options.dir, account);
     await options.prepare?.(layout);
     const network = options.network ?? LOOPBACK;
-    const crew = new Crew(layout, { layout, ports, network, temporalPath: temporal.path, env: {} }, options.temporary);
+    const crew = new Crew(layout, { layout, ports, network, temporalPath: temporal.path, env: options.env ?? {} }, options.temporary);
     let connected: Connected | undefined;
     try {
-      writeConfig(layout, ports, options, postgres.binDir, account);
+      await writeConfig(layout, ports, options, postgres.binDir, account, options.adjust);
       const config = await loadConfig(layout.config);
       options.tell(`Temporal ${temporal.version} and PostgreSQL ${postgres.version}, in ${layout.dir}`);
       await unlessAborted(options.signal, Promise.all(START_FIRST.map((name) => crew.start(name))));
@@ -187,7 +202,7 @@ class Crew {
   readonly #watchdog: ChildProcess;
 
   constructor(layout: StageLayout, context: PartsContext, temporary: boolean) {
-    this.context = { ...context, env: { ...withoutTemporal(process.env), [STAGE_VARIABLE]: this.#id } };
+    this.context = { ...context, env: { ...withoutTemporal(process.env), ...context.env, [STAGE_VARIABLE]: this.#id } };
     this.#temporary = temporary;
     const program = path.join(path.dirname(fileURLToPath(import.meta.url)), 'watchdog.js');
     this.#watchdog = spawn(process.execPath, [program, this.#id, layout.dir, ...(temporary ? ['remove'] : [])], {

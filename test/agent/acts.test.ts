@@ -19,7 +19,16 @@ const ask = { group: 'orders', member: 'pg-b', epoch: 8 } as const;
 
 /** One member with everything faked but its memory. What was done stands in `deeds`, in order. */
 async function hands(
-  more: { pulse?: Partial<Pulse>; running?: boolean; fedAgoMs?: () => number; armed?: boolean; promote?: () => Promise<never>; detached?: boolean } = {},
+  more: {
+    pulse?: Partial<Pulse>;
+    running?: boolean;
+    fedAgoMs?: () => number;
+    armed?: boolean;
+    promote?: () => Promise<never>;
+    detached?: boolean;
+    ready?: boolean;
+    receivers?: string[];
+  } = {},
 ) {
   const dir = await mkdtemp(path.join(tmpdir(), 'understudy-acts-'));
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
@@ -63,9 +72,13 @@ async function hands(
     fedAgoMs: more.fedAgoMs ?? (() => 60_000),
     detach: (_live: LiveDatabase, settings: Partial<Settings>) => note('detach', settings),
     settle: (_live: LiveDatabase, settings: Partial<Settings>) => note('settle', settings),
-    isReadyWith: () => false,
+    isReadyWith: () => more.ready ?? false,
     stop: (mode: string) => note(`stop ${mode}`, {}),
-    report: () => Promise.resolve({ member: 'pg-b' } as MemberReport),
+    report: () =>
+      Promise.resolve({
+        member: 'pg-b',
+        ...(more.receivers === undefined ? {} : { live: { inRecovery: true, receiver: { state: more.receivers.shift() } } }),
+      } as MemberReport),
     driver: {
       footprint: () =>
         Promise.resolve({ state: 'data', systemId: '42', version: '15', timeline: 1, checkpointLsn: '0/5000028', cleanShutdown: true, standby: false }),
@@ -136,6 +149,20 @@ describe('inspect', () => {
     expect(deeds).toEqual(['detach no rule']);
   });
 
+  it('leaves a member as it is that receives nothing more from a primary that has stopped, and is ready to be opened', async () => {
+    const { hands: all, deeds } = await hands({ ready: true, receivers: ['streaming', 'starting'] });
+    expect(await inspect(all, inspection('when-unfed'), signal)).toMatchObject({ detached: true, live: { receiver: { state: 'none' } } });
+    expect(deeds).toEqual([]);
+  });
+
+  it('detaches a receiver that outlives its primary, and one whose member would have to be reloaded anyway', async () => {
+    for (const more of [{ ready: true, receivers: Array.from({ length: 100 }, () => 'streaming') }, { ready: false }]) {
+      const { hands: all, deeds } = await hands(more);
+      await inspect(all, inspection('when-unfed'), signal);
+      expect(deeds).toEqual(['detach no rule']);
+    }
+  });
+
   it('freezes no primary', async () => {
     const { hands: all, deeds } = await hands({ pulse: { inRecovery: false } });
     await inspect(all, inspection('now'), signal);
@@ -159,9 +186,10 @@ describe('promote', () => {
   });
 
   it('I1: does not open without its first acknowledged renewal', async () => {
-    const { hands: all, deeds } = await hands({ armed: false });
+    const { hands: all, deeds, state } = await hands({ armed: false });
     await expect(promote(all, promotion(), signal)).rejects.toMatchObject({ code: 'LeaseLost' });
     expect(deeds).not.toContain('promote');
+    expect(state.state).toMatchObject({ highestEpoch: 8, opened: 0 });
   });
 
   it('I2: does not open before the place that the election counted on', async () => {
@@ -204,9 +232,22 @@ describe('promote', () => {
   });
 
   it('I1: leaves nothing running behind a promotion that failed', async () => {
-    const { hands: all, deeds } = await hands({ promote: () => Promise.reject(new UnderstudyError('DatabaseFailed', 'it did not leave recovery')) });
+    const { hands: all, deeds, state } = await hands({ promote: () => Promise.reject(new UnderstudyError('DatabaseFailed', 'it did not leave recovery')) });
     await expect(promote(all, promotion(), signal)).rejects.toMatchObject({ code: 'DatabaseFailed' });
     expect(deeds.slice(-2)).toEqual(['stop immediate no rule', 'lease kept no longer']);
+    // It may have opened: nobody may forget that.
+    expect(state.state.opened).toBe(8);
+  });
+
+  it('I1: a promotion that failed before it opened leaves the last one noted that may have opened, and a repeated one its own', async () => {
+    const early = await hands({ detached: true, pulse: { flushedLsn: '0/4FFFFFF' } });
+    await early.state.change({ opened: 5 });
+    await expect(promote(early.hands, promotion(), signal)).rejects.toMatchObject({ code: 'DatabaseFailed' });
+    expect(early.state.state).toMatchObject({ highestEpoch: 8, opened: 5 });
+    const repeated = await hands({ armed: false });
+    await repeated.state.accept(8, 'pg-b', { opened: 8 });
+    await expect(promote(repeated.hands, promotion(), signal)).rejects.toMatchObject({ code: 'LeaseLost' });
+    expect(repeated.state.state.opened).toBe(8);
   });
 });
 
@@ -236,7 +277,7 @@ describe('govern', () => {
     limitMs: 150,
     ...more,
   });
-  const follower = (name: string, flushedLsn: string) => ({ name, state: 'streaming', flushedLsn, replayedLsn: flushedLsn, confirms: true });
+  const follower = (name: string, flushedLsn: string) => ({ name, state: 'streaming', flushedLsn, replayedLsn: flushedLsn, confirms: true, holdsSlot: true });
 
   it('I2: confirms only what is flushed on as many of the names as the rule says', async () => {
     const behind = await hands({ pulse: { inRecovery: false, followers: [follower('pg-a', '0/4FFFFFF'), follower('pg-z', '0/5000000')] } });

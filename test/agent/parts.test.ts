@@ -140,7 +140,7 @@ describe('the keeper of a lease', () => {
       guard,
       { token: new Uint8Array(1), epoch: 7, leaseMs: LEASE_MS, marginMs: 200 },
       () => ({ epoch: 7, role: 'primary', phase: 'open', fence: 'kernel' }),
-      (beat) => heard.push(beat),
+      { heard: (beat) => heard.push(beat) },
     );
     onTestFinished(() => made.stop('the test is over'));
     return { made, extended, heard, beats: () => beats };
@@ -203,7 +203,7 @@ describe('the keeper of a lease', () => {
       { extend: () => Promise.reject(new Error('extended')) } as unknown as GuardClient,
       { token: new Uint8Array(1), epoch: 7, leaseMs: LEASE_MS, marginMs: 200 },
       () => ({ epoch: 7, role: 'primary', phase: 'open', fence: 'kernel' }),
-      () => {},
+      { heard: () => {} },
     );
     const renewing = slow.renewNow();
     slow.stop('a newer role has come');

@@ -148,7 +148,7 @@ describe('completion', () => {
 
   it('knows commands and the values of options', async () => {
     expect(await complete('vali')).toEqual(['validate']);
-    expect(await complete('-o', '')).toEqual(['table', 'json', 'yaml']);
+    expect(await complete('-o', '')).toEqual(['table', 'markdown', 'md', 'json', 'yaml']);
   });
 
   it('knows the groups and members of the configuration', async () => {

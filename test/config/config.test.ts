@@ -73,6 +73,7 @@ describe('a configuration', () => {
             maintenanceDatabase: 'postgres',
             auth: 'trust',
             maxWalKeptBytes: 10 * 1024 ** 3,
+            failoverSlots: true,
           },
           local: { 'pg-a': { dataDir: '/a', stateDir: '/b' }, 'pg-b': { dataDir: '/a', stateDir: '/b' } },
         },

@@ -15,6 +15,7 @@ const own: OwnValues = {
   synchronousCommit: 'on',
   listenAddresses: 'localhost',
   socketDirectories: '/tmp',
+  version: 150_000,
 };
 const make = (over: Partial<OwnValues> = {}, count = 0) =>
   makeSettings({
@@ -30,6 +31,7 @@ const make = (over: Partial<OwnValues> = {}, count = 0) =>
       maintenanceDatabase: 'postgres',
       auth: 'trust',
       maxWalKeptBytes: 2 ** 30,
+      failoverSlots: true,
     },
   });
 

@@ -70,6 +70,13 @@ const table: Row[] = [
     'pg-b is 4 kB behind',
   ],
   ['I4: an excluded member is passed over', { excluded: ['pg-b'] }, 'pg-c', 'pg-b is excluded by an operator'],
+  ['a member that has refused its promotion is passed over, and no operator is blamed', { refused: ['pg-b'] }, 'pg-c', 'pg-b has refused its promotion'],
+  ["an operator's word comes before a refused promotion", { excluded: ['pg-b'], refused: ['pg-b'] }, 'pg-c', 'pg-b is excluded by an operator'],
+  [
+    'I2: a member that refused its promotion and is ahead may hold acknowledged writes',
+    { refused: ['pg-c'], answers: [frozen('pg-b'), frozen('pg-c', '0/5000100')] },
+    'furthest-unfit',
+  ],
   ['a member outside the acknowledged set is passed over', { electable: ['pg-c'] }, 'pg-c', 'pg-b is not among those'],
   ['a person who vouches for the fence may promote outside the acknowledged set', { electable: [], oldPrimary: { ...lease, fencedBy: 'person' } }, 'pg-b'],
   [
@@ -248,6 +255,7 @@ describe('elect', () => {
     expect(waits({ oldPrimary: lease, answers: [streaming('pg-b'), streaming('pg-c')] })).toBe(true);
     expect(waits({ excluded: ['pg-c'], answers: [frozen('pg-b'), frozen('pg-c', '0/5000100')] })).toBe(false);
     expect(waits({ excluded: ['pg-b', 'pg-c'] })).toBe(false);
+    expect(waits({ refused: ['pg-b', 'pg-c'] })).toBe(false);
     expect(waits({ answers: [frozen('pg-b', '0/5000000', { epoch: 9 }), frozen('pg-c')] })).toBe(false);
   });
 

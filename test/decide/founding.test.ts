@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { decideFounding } from '../../src/decide/founding.ts';
 import type { Answer } from '../../src/decide/election.ts';
-import type { Footprint, MemberReport } from '../../src/model/member.ts';
+import type { Footprint, LiveState, MemberReport } from '../../src/model/member.ts';
 import { frozen, group, member, silent, without } from './world.ts';
 
 const data = (more: Partial<Extract<Footprint, { state: 'data' }>> = {}): Footprint => ({
@@ -21,6 +21,11 @@ const empty = (name: string, more: Partial<MemberReport> = {}): Answer => stoppe
 /** A member that can write. */
 const open = (name: string, more: Partial<MemberReport> = {}): Answer =>
   frozen(name, '0/5000000', { epoch: 0, role: 'primary', footprint: data(), detached: false, ...more }, { inRecovery: false });
+
+const leased = open('pg-a', { epoch: 7, leaseLeftMs: 400 });
+/** A standby that has seen epoch 8, and was not opened at it. */
+const refusedAt8 = (name: string, more: Partial<MemberReport> = {}, live: Partial<LiveState> = {}): Answer =>
+  frozen(name, '0/5000000', { epoch: 8, opened: 0, ...more }, live);
 
 const preferC = group({ members: [member('pg-a'), member('pg-b'), member('pg-c', { priority: 9 })] });
 
@@ -110,6 +115,34 @@ const table: [name: string, answers: Answer[], begin: string, words?: string | u
     'refuse',
     'epoch 8',
   ],
+  [
+    'a running primary goes on above the epoch that its standbys have merely seen: of a promotion that was refused',
+    [leased, refusedAt8('pg-b'), refusedAt8('pg-c')],
+    'adopt pg-a 9',
+    'pg-b, pg-c have seen epoch 8',
+  ],
+  ['a standby that was opened at an earlier epoch than that is no obstacle', [leased, refusedAt8('pg-b', { opened: 5 }), frozen('pg-c')], 'adopt pg-a 9'],
+  [
+    'a standby that is stopped since its refused promotion is no obstacle',
+    [leased, stopped('pg-b', data({ standby: true }), { epoch: 8, opened: 0 }), frozen('pg-c')],
+    'adopt pg-a 9',
+  ],
+  ['I3: but a silent member may have been promoted at that epoch', [leased, refusedAt8('pg-b'), silent('pg-c')], 'wait', 'pg-c may have been promoted'],
+  [
+    "I3: nor does a person's word about the silent help there",
+    [leased, refusedAt8('pg-b'), silent('pg-c')],
+    'wait',
+    'pg-c may have been promoted',
+    { without: ['pg-c'] },
+  ],
+  ['I1: nor where one may have been opened at it', [leased, refusedAt8('pg-b', { opened: 8 }), frozen('pg-c')], 'refuse', 'epoch 8'],
+  ['I1: nor where one was opened after the primary, and has seen more since', [leased, refusedAt8('pg-b', { epoch: 9, opened: 8 }), frozen('pg-c')], 'refuse'],
+  ['I1: nor where one holds a lease', [leased, refusedAt8('pg-b', { leaseLeftMs: 400 }), frozen('pg-c')], 'refuse'],
+  ["I1: nor where one holds a primary's role", [leased, refusedAt8('pg-b', { role: 'primary' }), frozen('pg-c')], 'refuse'],
+  ['I2: nor where one is on another timeline', [leased, refusedAt8('pg-b', {}, { timeline: 2 }), frozen('pg-c')], 'refuse'],
+  ['I2: nor where one is of another system', [leased, refusedAt8('pg-b', {}, { systemId: '43' }), frozen('pg-c')], 'refuse'],
+  ['I2: nor where one would start as a primary', [leased, stopped('pg-b', data(), { epoch: 8, opened: 0 }), frozen('pg-c')], 'refuse'],
+  ['I2: nor where one is empty by now', [leased, empty('pg-b', { epoch: 8, opened: 0 }), frozen('pg-c')], 'refuse'],
   [
     'I4: a standby on a later timeline than the primary is refused',
     [stopped('pg-a', data(), { epoch: 7, role: 'primary' }), frozen('pg-b', '0/5000000', {}, { timeline: 3 }), frozen('pg-c')],

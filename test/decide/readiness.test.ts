@@ -1,11 +1,21 @@
 import { describe, expect, it } from 'vitest';
-import { decideReadiness } from '../../src/decide/readiness.ts';
+import { archiverTrouble, decideReadiness, leftBehind } from '../../src/decide/readiness.ts';
 import type { ReadinessInput } from '../../src/decide/readiness.ts';
 import { async, frozen, group, member, reportOf, silent, streaming, without } from './world.ts';
 
 const primary = reportOf(streaming('pg-a', '0/5000000', { role: 'primary', leaseLeftMs: 700 }, { inRecovery: false, receiver: { state: 'none' } }));
 const held = (rule: 'paused' | 'incident-open' | 'min-interval') => ({ held: true, rule, words: 'because', override: 'understudy something orders' }) as const;
 const preferC = group({ members: [member('pg-a'), member('pg-b'), member('pg-c', { priority: 9 })] });
+
+const archiving = (waiting: number, oldestWaitsMs: number, failing: boolean) =>
+  reportOf(
+    streaming(
+      'pg-a',
+      '0/5000000',
+      { role: 'primary', leaseLeftMs: 700 },
+      { inRecovery: false, receiver: { state: 'none' }, archiver: { waiting, oldestWaitsMs, failing } },
+    ),
+  );
 
 const table: [name: string, more: Partial<ReadinessInput>, target: string, words?: string][] = [
   ['the first name among equals', {}, 'pg-b'],
@@ -25,7 +35,7 @@ const table: [name: string, more: Partial<ReadinessInput>, target: string, words
           {
             inRecovery: false,
             receiver: { state: 'none' },
-            followers: [{ name: 'pg-b', state: 'streaming', flushedLsn: '0/5000000', replayedLsn: '0/5000000', confirms: true }],
+            followers: [{ name: 'pg-b', state: 'streaming', flushedLsn: '0/5000000', replayedLsn: '0/5000000', confirms: true, holdsSlot: true }],
           },
         ),
       ),
@@ -51,6 +61,27 @@ const table: [name: string, more: Partial<ReadinessInput>, target: string, words
   ['refused where the target is the primary', { target: 'pg-a' }, '!already-primary'],
   ['refused where the target is unknown', { target: 'pg-x' }, '!unknown-member', 'pg-a, pg-b, pg-c'],
   ['I2: refused under sync while no standby confirms', { rule: { names: [], count: 0 } }, '!no-standby-confirms'],
+  [
+    'refused while the archiver fails, since it would hold up the stop',
+    { primary: archiving(1, 500, true) },
+    '!archiver-stuck',
+    'pg-a fails to archive (1 segment waits',
+  ],
+  [
+    'refused while the archiver hangs',
+    { primary: archiving(2, 60_000, false) },
+    '!archiver-stuck',
+    'archives nothing any more (2 segments wait to be archived, the oldest for 60 s)',
+  ],
+  ['refused while much is left to archive', { primary: archiving(17, 900, false) }, '!archiver-stuck', 'is behind with archiving (17 segments'],
+  ['an archiver that is at work is no reason', { primary: archiving(16, 59_999, false) }, 'pg-b'],
+  ['a failure with nothing left to archive is over', { primary: archiving(0, 0, true) }, 'pg-b'],
+  [
+    'a target that has much to replay is not taken, though it has received it all',
+    { target: 'pg-b', answers: [streaming('pg-b', '0/5000000', {}, { replayedLsn: '0/4FFE000' })] },
+    '!target-not-fit',
+    'pg-b has 8 kB to replay before it could open, above the limit of 4 kB',
+  ],
   ['async needs no standby that confirms', { spec: group({ durability: async }), rule: { names: [], count: 0 } }, 'pg-b'],
   ['I3: a silent target is not taken', { target: 'pg-b', answers: [silent('pg-b'), streaming('pg-c')] }, '!target-not-fit', 'pg-b gave no answer in time'],
   [
@@ -128,4 +159,17 @@ describe('decideReadiness', () => {
       if (!ready.ready) expect(ready.words).toContain(words ?? '');
     });
   }
+});
+
+describe('what a switchover leaves behind', () => {
+  it('names the logical slots that nothing carries over', () => {
+    const slot = (name: string, more: object) => ({ name, active: false, retainedBytes: 0, ...more });
+    expect(leftBehind({ slots: [slot('understudy_pg_b', {}), slot('cdc', { logical: true }), slot('carried', { logical: true, failover: true })] })).toEqual([
+      'cdc',
+    ]);
+  });
+
+  it('a member of an older version that says nothing of its archiver is taken at its word', () => {
+    expect(archiverTrouble({})).toBeUndefined();
+  });
 });

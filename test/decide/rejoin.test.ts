@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decideRejoin, type RejoinInput } from '../../src/decide/rejoin.ts';
+import { decideRejoin, judgeStanding, type RejoinInput } from '../../src/decide/rejoin.ts';
 import type { Footprint } from '../../src/model/member.ts';
 
 const data = (over: Partial<Extract<Footprint, { state: 'data' }>> = {}): Footprint => ({
@@ -80,4 +80,26 @@ describe('decideRejoin', () => {
       expect(verdict.why).toMatch(why);
     });
   }
+});
+
+describe('judgeStanding', () => {
+  const upstream2 = { timeline: 2, forks: [{ timeline: 1, endLsn: '0/30000A0' }], keepsFrom: '0/3000000' };
+  const cases: [name: string, lsn: string, before: string | undefined, timeline: number, how: string | undefined][] = [
+    ['what stands before the fork may still follow', '0/30000A0', '0/30000A0', 1, undefined],
+    ['what has gone past it never can', '0/30000A1', undefined, 1, 'rewind'],
+    ['what stands where the oldest log begins can follow', '0/3000000', '0/3000000', 2, undefined],
+    ['what stands before it, and stood there before, has lost its place', '0/2FFFFFF', '0/2FFFFFF', 2, 'clone'],
+    ['what stands before it is asked once more', '0/2FFFFFF', undefined, 2, undefined],
+    ['what moves without its upstream is fed from an archive', '0/2FFFFFF', '0/2000000', 2, undefined],
+  ];
+  it.each(cases)('%s', (_, lsn, before, timeline, how) => {
+    const standing = judgeStanding({ timeline, lsn, before, upstream: upstream2 });
+    expect(standing?.how).toBe(how);
+    if (how === 'clone')
+      expect(standing?.why).toBe('it has lost its place: its log was let go (it stands at 0/2FFFFFF, and the upstream has none from before 0/3000000)');
+  });
+
+  it('an upstream that does not say what it keeps is believed to keep it', () => {
+    expect(judgeStanding({ timeline: 2, lsn: '0/1', before: '0/1', upstream: { timeline: 2, forks: [] } })).toBeUndefined();
+  });
 });

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { AgentMetrics } from '../../src/agent/metrics.ts';
 import { createProgram } from '../../src/cli/main.ts';
 import type { Program } from '../../src/cli/program.ts';
 import { jsonSchema } from '../../src/model/config-schema.ts';
+import { IDLE } from '../support/watched.ts';
 import { ROOT, readPage, spansOf } from './pages.ts';
 
 const BEGIN = '<!-- generated: npx vitest run test/docs -u -->';
@@ -70,6 +72,17 @@ function defaultOf(schema: Schema, required: boolean): string {
     return `\`${typeof schema.default === 'string' ? schema.default : JSON.stringify(schema.default)}\``;
   return required && schema.default === undefined ? 'must be given' : '';
 }
+
+describe('docs/reference/metrics.md', () => {
+  it('golden: has every metric, with its labels and its meaning', async () => {
+    const rows = new AgentMetrics('g', 'm', IDLE)
+      .list()
+      .map(({ name, type, labels, help }) => `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`);
+    expect(rows.length).toBeGreaterThan(10);
+    const table = ['| metric | type | labels | meaning |', '| --- | --- | --- | --- |', ...rows].join('\n');
+    await expect(withGenerated('docs/reference/metrics.md', table)).toMatchFileSnapshot(at('docs/reference/metrics.md'));
+  });
+});
 
 describe('docs/reference/commands.md', () => {
   it('golden: shows the help of every command as the command line prints it', async () => {

@@ -29,7 +29,7 @@ async function partOf(name: string, debianPackage: string, find: () => Promise<s
   }
 }
 
-const PARTS = await Promise.all([
+export const PARTS = await Promise.all([
   partOf('temporal', 'temporal-cli', async () => (await findTemporal({ fetch: true })).path),
   partOf('postgres', 'postgresql', async () => (await findPostgres({ fetch: true })).binDir),
 ]);

@@ -80,3 +80,21 @@ export function play(first: CommitRule, events: readonly Event[], each: (now: Hi
   }
   return { end, flushed, acknowledged, recorded, inForce };
 }
+
+/** What of a takeover can be otherwise: who answers, who wins, and what the new primary opens with. */
+export const anyTaking = fc.record({
+  before: anyHistory,
+  answering: fc.subarray([...NAMES], { minLength: 1 }),
+  winner: fc.nat(),
+  opened: anyRule(),
+  /** Whether the place where the winner began is known. */
+  known: fc.boolean(),
+  /** What happens after it: writes, and flushes of those who follow it. */
+  after: fc.array(
+    fc.oneof(
+      fc.record({ kind: fc.constant('write' as const), bytes: fc.integer({ min: 1, max: 50 }) }),
+      fc.record({ kind: fc.constant('flush' as const), name: fc.constantFrom(...NAMES), bytes: fc.integer({ min: 1, max: 120 }) }),
+    ),
+    { maxLength: 20 },
+  ),
+});

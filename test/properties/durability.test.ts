@@ -1,9 +1,9 @@
 import { fc, test } from '@fast-check/vitest';
 import { describe, expect } from 'vitest';
-import { answersNeeded, implies, nextRuleStep, sameRule, wantedRule, weakest } from '../../src/decide/durability.ts';
+import { answersNeeded, implies, nextRuleStep, ruleOnTaking, sameRule, wantedRule, weakest, type TakingInput } from '../../src/decide/durability.ts';
 import { nextElectableStep } from '../../src/decide/electable.ts';
 import type { CommitRule } from '../../src/model/group.ts';
-import { anyHistory, anyRule, NAMES, play, satisfied } from './commits.ts';
+import { anyHistory, anyRule, anyTaking, NAMES, play, satisfied } from './commits.ts';
 
 const ALL = ['pg-b', 'pg-c', 'pg-d', 'pg-e'];
 
@@ -16,6 +16,46 @@ function* sets(names: readonly string[]): Generator<ReadonlyMap<string, number>>
 function impliesPlainly(stricter: CommitRule, weaker: CommitRule): boolean {
   return [...sets(ALL)].every((flushed) => !satisfied(stricter, flushed, 1) || satisfied(weaker, flushed, 1));
 }
+
+const place = (at: number): string => `0/${at.toString(16).toUpperCase()}`;
+
+/**
+ * One member of the rest is promoted from wherever it stands (a person may accept a loss), with or without the others' answers. Returns whether every
+ * acknowledged commit that there still is satisfies what was recorded, at every moment after it.
+ */
+function takeOver({ before, answering, winner, opened, known, after }: Taking, record: (input: TakingInput) => CommitRule): boolean {
+  const old = play(before.first, before.events);
+  const elected = answering[winner % answering.length] ?? 'pg-b';
+  const start = old.flushed.get(elected) ?? 0;
+  const rule = {
+    names: opened.names.filter((name) => name !== elected),
+    count: Math.min(opened.count, opened.names.filter((name) => name !== elected).length),
+  };
+  const recorded = record({
+    previous: old.recorded,
+    opened: rule,
+    elected,
+    start: known ? { timeline: 1, lsn: place(start) } : undefined,
+    frozen: answering.map((member) => ({ member, timeline: 1, lsn: place(old.flushed.get(member) ?? 0) })),
+  });
+  // What goes beyond the fork is not of the new primary's history: whoever had more is wound back, and whoever has less catches up.
+  const flushed = new Map([...old.flushed].map(([name, at]) => [name, name === elected ? Infinity : Math.min(at, start)]));
+  const surviving = Math.min(old.acknowledged, start);
+  let [end, acknowledged] = [start, surviving];
+  // The old rule may name the member that is the primary now: it has everything, and a later election asks it nothing.
+  const holds = (): boolean => Array.from({ length: acknowledged + 1 }, (_, at) => at).every((at) => satisfied(recorded, flushed, at));
+  for (const event of after) {
+    if (!holds()) return false;
+    if (event.kind === 'write') end += event.bytes;
+    else if (event.name !== elected) flushed.set(event.name, Math.min(end, (flushed.get(event.name) ?? 0) + event.bytes));
+    for (let at = end; at > acknowledged; at -= 1) if (satisfied(rule, flushed, at)) acknowledged = at;
+  }
+  return holds();
+}
+
+const fewer = (rule: CommitRule): CommitRule => ({ ...rule, count: rule.count - 1 });
+
+type Taking = typeof anyTaking extends fc.Arbitrary<infer T> ? T : never;
 
 describe('commit rules', () => {
   test.prop([anyRule(ALL), anyRule(ALL)])('implies says what trying every commit says', (a, b) => {
@@ -45,6 +85,28 @@ describe('commit rules', () => {
 
   test.prop([anyHistory])('I2: every acknowledged commit satisfies the recorded rule at every moment', ({ first, events }) => {
     play(first, events, ({ recorded, flushed, acknowledged }) => expect(satisfied(recorded, flushed, acknowledged)).toBe(true));
+  });
+
+  test.prop([anyTaking], { numRuns: 2000 })('I2: what is recorded as a primary takes over holds for every commit before and after it', (taking) => {
+    expect(takeOver(taking, ruleOnTaking)).toBe(true);
+  });
+
+  test('I2: the world above can tell: what holds for too few names, or for whoever answered anywhere, is found out', () => {
+    const eager: [string, (input: TakingInput) => CommitRule][] = [
+      ['the new rule at once', ({ opened }) => opened],
+      [
+        'one name too few',
+        (input) => (sameRule(ruleOnTaking({ ...input, opened: fewer(input.opened) }), fewer(input.opened)) ? input.opened : ruleOnTaking(input)),
+      ],
+      ['wherever they stood', (input) => ruleOnTaking({ ...input, frozen: input.frozen.map((one) => ({ ...one, lsn: 'F/0' })) })],
+    ];
+    for (const [what, record] of eager) {
+      const found = fc.check(
+        fc.property(anyTaking, (taking) => takeOver(taking, record)),
+        { numRuns: 2000 },
+      );
+      expect([what, found.failed]).toEqual([what, true]);
+    }
   });
 
   test.prop([anyRule(), anyRule(), anyRule()])('a change of rule ends within four steps', (recorded, other, wanted) => {

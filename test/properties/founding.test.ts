@@ -26,7 +26,8 @@ const anyAnswer = (name: string): fc.Arbitrary<Answer> =>
       running: fc.boolean(),
       epoch: fc.constantFrom(0, 0, 6, 7),
       role: fc.constantFrom('primary' as const, 'standby' as const, 'none' as const),
-      leaseLeftMs: fc.constantFrom(0, 400),
+      leaseLeftMs: fc.constantFrom(0, 0, 400),
+      opened: fc.constantFrom(0, 0, 6, 7),
     })
     .map(({ silent: quiet, footprint, running, ...more }) => {
       if (quiet) return silent(name);
@@ -52,7 +53,18 @@ describe('decideFounding, for any answers', () => {
         const chosen = reports.find((report) => report.member === founding.primary);
         expect(chosen?.footprint.state).toBe('data');
         expect(chosen?.footprint.state === 'data' && chosen.footprint.standby).toBe(false);
-        expect(chosen?.epoch).toBe(highest);
+        if (founding.epoch > Math.max(highest, 1)) {
+          seen.add('adopt above');
+          const later = reports.filter((report) => report.epoch > (chosen?.epoch ?? 0));
+          expect(chosen?.leaseLeftMs).toBe(400);
+          expect(reports.length).toBe(NAMES.length);
+          expect(later.length).toBeGreaterThan(0);
+          for (const report of later) {
+            expect(report.opened).toBeLessThanOrEqual(chosen?.epoch ?? 0);
+            expect(report.role).not.toBe('primary');
+            expect(report.footprint).toMatchObject({ standby: true, timeline: chosen?.live?.timeline, systemId: chosen?.live?.systemId });
+          }
+        } else expect(chosen?.epoch).toBe(highest);
         expect(writable.filter((name) => name !== founding.primary)).toEqual([]);
         const underLease = writable.includes(founding.primary) && chosen?.leaseLeftMs === 400;
         expect(underLease || reports.length === NAMES.length).toBe(true);
@@ -60,6 +72,6 @@ describe('decideFounding, for any answers', () => {
     },
   );
   test('and comes to every kind of beginning', () => {
-    expect([...seen].sort()).toEqual(['adopt', 'found', 'refuse', 'wait']);
+    expect([...seen].sort()).toEqual(['adopt', 'adopt above', 'found', 'refuse', 'wait']);
   });
 });

@@ -25,6 +25,7 @@ export class FakeDatabase {
 export interface Seen {
   readonly name: string;
   readonly epoch: number;
+  readonly opened: number;
   readonly role: MemberReport['role'];
   readonly leaseLeftMs: number | undefined;
   /** From whom it receives at this moment, if from anybody. */
@@ -38,6 +39,7 @@ export function reportOf(database: FakeDatabase, seen: Seen): MemberReport {
   const base = {
     member: seen.name,
     epoch: seen.epoch,
+    opened: seen.opened,
     role: seen.role,
     detached: database.detached,
     fence: 'kernel',
@@ -64,6 +66,7 @@ export function reportOf(database: FakeDatabase, seen: Seen): MemberReport {
         flushedLsn: follower.lsn,
         replayedLsn: follower.lsn,
         confirms: true,
+        holdsSlot: true,
       })),
       slots: [],
     },

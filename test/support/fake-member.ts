@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { toFailure, type Beat, type Task, type TaskQueue } from '../../src/agent/task.ts';
 import type { GovernAsk, InspectAsk, MemberActs, MemberNews, PromoteAsk, Promoted, StepDownAsk, SteppedDown } from '../../src/model/act.ts';
 import { UnderstudyError } from '../../src/model/error.ts';
-import type { MemberReport } from '../../src/model/member.ts';
+import type { Away, MemberReport } from '../../src/model/member.ts';
 import { memberQueue } from '../../src/model/name.ts';
 import type { PrimaryEnd, PrimaryRole, StandbyEnd, StandbyRole } from '../../src/model/role.ts';
 import { FakeDatabase, reportOf } from './fake-database.ts';
@@ -28,9 +28,13 @@ export class FakeMember {
   readonly database = new FakeDatabase();
   /** The highest epoch seen: on the disk of the real one, so that it survives every death. */
   epoch = 0;
+  /** The last epoch at which a promotion opened it. */
+  opened = 0;
   alive = false;
   /** What its database waits for before it opens: a long recovery. */
   recovery: Promise<void> | undefined;
+  /** What its agent says of the time in which Temporal did not answer it. */
+  away: Away | undefined;
   readonly #world: World;
   readonly #scripts = new Map<Act, Script[]>();
   readonly #always = new Map<Act, Script>();
@@ -210,6 +214,7 @@ export class FakeMember {
   async #open(held: Held, order: PrimaryRole): Promise<void> {
     const { database } = this;
     await this.recovery;
+    while (order.afterPromotion === true && this.#held === held && database.standby && this.alive) await pause(5);
     if (this.#held !== held) return;
     if (database.directory === 'empty' && order.found) database.directory = 'data';
     if (database.directory === 'empty' || database.standby) {
@@ -265,24 +270,26 @@ export class FakeMember {
   #inspect({ freeze }: InspectAsk): MemberReport {
     const { database } = this;
     const fed = this.#world.fedBy(this.name) !== undefined;
-    if (database.running && database.standby && (freeze === 'now' || (freeze === 'when-quiet' && !fed))) database.detached = true;
+    if (database.running && database.standby && (freeze === 'now' || freeze === 'when-unfed' || (freeze === 'when-quiet' && !fed))) database.detached = true;
     return this.report();
   }
 
   report(): MemberReport {
-    return reportOf(this.database, {
+    const report = reportOf(this.database, {
       name: this.name,
       epoch: this.epoch,
+      opened: this.opened,
       role: this.role,
       leaseLeftMs: this.database.writable ? Math.max(0, this.#leaseUntilMs - performance.now()) : undefined,
       fedBy: this.#world.fedBy(this.name),
       followers: this.#world.followersOf(this.name).map(({ name, database }) => ({ name, lsn: database.lsn })),
     });
+    return this.away === undefined ? report : { ...report, away: this.away };
   }
 
   async #promote(task: Task, ask: PromoteAsk): Promise<Promoted> {
     this.#accept(ask.epoch);
-    this.end({ end: 'superseded', words: `epoch ${ask.epoch} promotes this member` });
+    if (this.#held?.order.epoch !== ask.epoch) this.end({ end: 'superseded', words: `epoch ${ask.epoch} promotes this member` });
     const beat = async (): Promise<void> => {
       const sentMs = performance.now();
       if ((await this.#queue.beat(task.token, { epoch: ask.epoch, role: 'primary', phase: 'promoting', fence: 'kernel' }, ask.leaseMs)) === 'ok')
@@ -292,6 +299,7 @@ export class FakeMember {
     const { database } = this;
     const already = database.writable;
     const fork = { timeline: database.timeline, lsn: database.lsn };
+    this.opened = ask.epoch;
     if (!already) {
       Object.assign(database, { standby: false, detached: false, upstream: undefined, timeline: database.timeline + 1 });
       this.#openDatabase();

@@ -35,7 +35,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
   const bundle = path.join(directory, 'workflows.js');
   const [{ code }, environment] = await Promise.all([
-    bundleWorkflowCode({ workflowsPath: path.resolve(import.meta.dirname, '../../workflows/index.ts'), logger: new DefaultLogger('ERROR') }),
+    bundleWorkflowCode({
+      workflowsPath: path.resolve(import.meta.dirname, '../../workflows/index.ts'),
+      workflowInterceptorModules: [path.resolve(import.meta.dirname, '../../workflows/whole-tasks.ts')],
+      logger: new DefaultLogger('ERROR'),
+    }),
     TestWorkflowEnvironment.createLocal({
       server: {
         executable: { type: 'existing-path', path: program },

@@ -210,6 +210,7 @@ export class TestGroup {
       maintenanceDatabase: 'postgres',
       auth: 'trust',
       maxWalKeptBytes: 256 * 2 ** 20,
+      failoverSlots: true,
       ...overrides,
     };
     const specs: MemberSpec[] = [];

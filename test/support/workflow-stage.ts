@@ -5,6 +5,7 @@ import { afterAll, beforeAll, inject, it } from 'vitest';
 import type { ControlActs } from '../../src/model/act.ts';
 import type { GroupSpec } from '../../src/model/group.ts';
 import { CONTROL_QUEUE } from '../../src/model/name.ts';
+import { askAgain } from '../../src/runtime/ask-again.ts';
 import { spec, World } from './workflow-world.ts';
 
 /** The server and the worker that the worlds of one test file share. */
@@ -31,7 +32,7 @@ export class Stage {
     this.#bundle = bundle;
     Runtime.install({ logger: new DefaultLogger('ERROR') });
     [this.#connection, this.#native] = await Promise.all([Connection.connect({ address }), NativeConnection.connect({ address })]);
-    this.#client = new Client({ connection: this.#connection });
+    this.#client = new Client({ connection: this.#connection, interceptors: { workflow: [askAgain] } });
     await this.startWorker();
   }
 

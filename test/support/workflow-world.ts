@@ -154,8 +154,16 @@ export class World {
     return this.handle.executeUpdate<T, [object]>(word, { args: [{ ...SIGNED, ...ask }] });
   }
 
+  /** The report of an incident, once it is over. The group notes one a moment before its workflow exists. */
   async incident(id: string): Promise<Incident> {
-    return this.#stage.client.workflow.getHandle(id).result() as Promise<Incident>;
+    for (const begunMs = performance.now(); ;) {
+      try {
+        return (await this.#stage.client.workflow.getHandle(id).result()) as Incident;
+      } catch (error) {
+        if (!(error instanceof WorkflowNotFoundError) || performance.now() - begunMs > WAIT_LIMIT_MS) throw error;
+        await pause(LOOK_MS);
+      }
+    }
   }
 
   failover(epoch: number): Promise<Incident> {

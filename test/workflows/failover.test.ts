@@ -30,7 +30,7 @@ describe('a failover', () => {
     expect(ids).toContain('standby/pg-a/2');
     // The others are pointed at the winner once, while it is being promoted.
     expect(ids.filter((id) => id === 'standby/pg-c/2')).toHaveLength(1);
-    expect(w.journal.find(({ id }) => id === 'inspect/pg-b/2/1')?.ask).toMatchObject({ freeze: 'now' });
+    expect(w.journal.find(({ id }) => id === 'inspect/pg-b/2/1')?.ask).toMatchObject({ freeze: 'when-unfed' });
     expect(w.journal.find(({ id }) => id === 'promote/pg-b/2')?.ask).toMatchObject({
       proof: 'agent',
       rule: { names: ['pg-c'], count: 1 },
@@ -65,6 +65,37 @@ describe('a failover', () => {
     await w.untilPrimary('pg-a');
     expect(idsOf(w, 'promote')).toEqual([]);
     expect((await w.status()).epoch).toBe(1);
+  });
+
+  scene('I10: where Temporal itself was away, the incident says so and nothing is done', {}, async (w) => {
+    await w.steady();
+    const a = w.member('pg-a');
+    w.member('pg-b').away = { lastedMs: 60_000, endedAgoMs: 200 };
+    a.loseAgent();
+    Object.defineProperty(a.database, 'running', { get: () => true, set: () => {}, configurable: true });
+    await w.untilStatus('the incident is over', ({ incidents }) =>
+      incidents.some(({ outcome }) => outcome.startsWith('primary-lives: orchestrator away, nothing done: Temporal did not answer pg-b for up to 60.0 s')),
+    );
+    Object.defineProperty(a.database, 'running', { value: true, writable: true, configurable: true });
+    a.start();
+    await w.untilPrimary('pg-a');
+    expect(idsOf(w, 'promote')).toEqual([]);
+  });
+
+  scene('a primary that had to fence itself while Temporal was away comes before anybody who could be promoted over it', {}, async (w) => {
+    await w.steady();
+    const a = w.member('pg-a');
+    for (const name of ['pg-b', 'pg-c']) w.member(name).away = { lastedMs: 60_000, endedAgoMs: 200 };
+    // Its agent beats no more, and is there again by the time that it is asked.
+    a.die();
+    a.database.running = false;
+    a.start();
+    const status = await w.untilStatus(
+      'it is back',
+      ({ incidents, phase }) => phase === 'steady' && incidents.some(({ outcome }) => outcome.startsWith('restarted: orchestrator away')),
+    );
+    expect(status).toMatchObject({ epoch: 1, primary: 'pg-a' });
+    expect(idsOf(w, 'promote')).toEqual([]);
   });
 
   scene('a primary that was seen to live and then dies unseen is missed all the same', {}, async (w) => {
@@ -129,6 +160,9 @@ describe('a failover', () => {
     expect(idsOf(w, 'promote')).toEqual(['promote/pg-b/2', 'promote/pg-c/3']);
     const incident = await w.failover(2);
     expect(incident.outcome).toMatchObject({ outcome: 'done', primary: 'pg-c', epoch: 3 });
+    const last = incident.elections.at(-1);
+    expect(last?.input).toMatchObject({ excluded: [], refused: ['pg-b'] });
+    expect(last?.verdicts.find(({ member }) => member === 'pg-b')?.words).toBe('has refused its promotion in this incident');
     await w.untilStatus('everybody follows at the new epoch', ({ members }) =>
       members.every(({ name, phase, epoch }) => name === 'pg-c' || (phase === 'following' && epoch === 3)),
     );

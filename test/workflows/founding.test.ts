@@ -66,6 +66,32 @@ describe('a group begins', () => {
     expect(w.asked('promote')).toHaveLength(1);
   });
 
+  scene('beside a running primary and a standby that has seen the epoch of a refused promotion: it goes on above it, without a stop', {}, async (w) => {
+    await w.steady();
+    let stops = 0;
+    const a = w.member('pg-a');
+    const watch = setInterval(() => {
+      if (!a.database.writable) stops += 1;
+    }, 5);
+    w.member('pg-b').epoch = 4;
+    await w.terminate(`group/${w.group}`);
+    await w.start();
+    const status = await w.untilStatus('everybody follows', ({ phase, electable }) => phase === 'steady' && electable.length === 2);
+    clearInterval(watch);
+    expect(status).toMatchObject({ primary: 'pg-a', epoch: 5 });
+    expect(stops).toBe(0);
+    expect(a.epoch).toBe(5);
+  });
+
+  scene('I1: not beside a standby that may have been opened at a later epoch: it stops, and says who has seen what', {}, async (w) => {
+    await w.steady();
+    Object.assign(w.member('pg-b'), { epoch: 4, opened: 4 });
+    await w.terminate(`group/${w.group}`);
+    await w.start();
+    const { words } = await w.untilStatus('it has stopped', ({ phase }) => phase === 'stopped');
+    expect(words).toContain('pg-b epoch 4');
+  });
+
   scene('where no member ever answers it goes on asking in one run after another, so that its history does not fill up', {}, async (w) => {
     await w.start({ agents: [], input: { eventsARun: 20 } });
     await w.until('a second run asks', async () => {

@@ -7,14 +7,16 @@ import type { ConfFiles } from './conf.ts';
 import { exists, isErrno, ownDirectory, prepareState, readIfThere, removeFile, syncDirectory, writeWhole } from './file.ts';
 import { clonePath, oldPath, readFootprint, readyPath } from './footprint.ts';
 import { emptyDirectory } from './found.ts';
+import { clearOutside, linkedLog, placeOutside } from './outside.ts';
 import { slotName, type Place } from './place.ts';
-import { conninfo } from './settings.ts';
+import { conninfo, tlsPairs } from './settings.ts';
+import { claimSlotAt } from './slots.ts';
 import { runTool } from './tool.ts';
 import { markTorn, readTorn, unmarkTorn } from './torn.ts';
 
 const CLONE_LIMIT_MS = 24 * 3_600_000;
-/** A slot's name is the upstream's to know; where it has none for us yet, the copy goes without. */
-const NO_SLOT = /replication slot "[^"]*" does not exist/;
+/** No member can be called so: the underscore is not of a name. */
+export const CLONE_APPLICATION = 'understudy_clone';
 
 /**
  * Copies the upstream into a directory beside ours, and swaps when the copy is whole. With D the data directory, each state that a crash
@@ -32,6 +34,8 @@ const NO_SLOT = /replication slot "[^"]*" does not exist/;
 export async function cloneFrom(place: Place, conf: ConfFiles, upstream: Upstream, signal: AbortSignal, progress: (words: string) => void): Promise<void> {
   await prepareState(place);
   await mendSwap(place);
+  const oldLog = await linkedLog(place);
+  await clearOutside(place, undefined);
   const footprint = await readFootprint(place, signal);
   if (footprint.state === 'foreign') {
     throw new UnderstudyError(
@@ -46,16 +50,51 @@ export async function cloneFrom(place: Place, conf: ConfFiles, upstream: Upstrea
     }
     await markTorn(place, 'clone');
     await ownDirectory(place.dataDir, await place.account());
+    const outside = await askOutside(place, upstream, signal);
     await emptyDirectory(place.dataDir);
-    await copyInto(place, conf, place.dataDir, upstream, signal, progress);
+    await copyInto(place, conf, { directory: place.dataDir, upstream, outside }, signal, progress);
     await unmarkTorn(place);
+    await clearOutside(place, oldLog);
     return;
   }
   const fresh = clonePath(place);
   await ownDirectory(fresh, await place.account());
-  await copyInto(place, conf, fresh, upstream, signal, progress);
+  try {
+    const outside = await askOutside(place, upstream, signal);
+    await copyInto(place, conf, { directory: fresh, upstream, outside }, signal, progress);
+  } catch (error) {
+    // A copy that failed must not keep the disk full. One that was called off makes way at once: the next call removes what is left.
+    if (!signal.aborted) {
+      await rm(fresh, { recursive: true, force: true });
+      await clearOutside(place, undefined);
+    }
+    throw error;
+  }
   await rename(fresh, readyPath(place));
   await swap(place);
+  await clearOutside(place, oldLog);
+}
+
+/** The slot comes first: from then on the upstream keeps what the copy will need to follow. */
+async function askOutside(place: Place, upstream: Upstream, signal: AbortSignal): Promise<string[]> {
+  try {
+    await claimSlotAt(place, upstream, signal);
+    return await placeOutside(place, upstream, signal);
+  } catch (error) {
+    if (!(error instanceof UnderstudyError)) throw error;
+    throw new UnderstudyError(
+      'CloneFailed',
+      `${place.member.name} could not copy ${upstream.member} (${upstream.host}:${upstream.port}): ${error.message}`,
+      error.evidence,
+      error,
+    );
+  }
+}
+
+interface Copy {
+  readonly directory: string;
+  readonly upstream: Upstream;
+  readonly outside: readonly string[];
 }
 
 /** The two renames and what follows them, by the table above. */
@@ -98,8 +137,7 @@ async function mendSwap(place: Place): Promise<void> {
 async function copyInto(
   place: Place,
   conf: ConfFiles,
-  directory: string,
-  upstream: Upstream,
+  { directory, upstream, outside }: Copy,
   signal: AbortSignal,
   progress: (words: string) => void,
 ): Promise<void> {
@@ -109,22 +147,20 @@ async function copyInto(
     ['host', upstream.host],
     ['port', upstream.port],
     ['user', replication.user],
-    ['application_name', place.member.name],
+    // Not the member's name: it streams through a slot, so that it reports what it has flushed, and by the member's name it would confirm commits into a
+    // copy that may never be finished (I2).
+    ['application_name', CLONE_APPLICATION],
     ['connect_timeout', 5],
+    ...tlsPairs(place.options.postgres),
   ]);
-  const copy = async (slot: readonly string[]): ReturnType<typeof runTool> =>
-    runTool(place, 'pg_basebackup', ['-d', source, '-D', directory, '-X', 'stream', '-c', 'fast', '--no-password', '--progress', '--verbose', ...slot], {
-      signal,
-      timeoutMs: CLONE_LIMIT_MS,
-      hear: (line) => progress(`copying ${upstream.member}: ${line}`),
-      ...(password === undefined ? {} : { env: { PGPASSWORD: password } }),
-    });
   progress(`copying ${upstream.member} to ${directory}`);
-  let answer = await copy(['-S', slotName(place.member.name)]);
-  if (!answer.ok && NO_SLOT.test(answer.stderr)) {
-    await emptyDirectory(directory);
-    answer = await copy([]);
-  }
+  const how = ['-X', 'stream', '-c', 'fast', '--no-password', '--progress', '--verbose', '-S', slotName(place.member.name), ...outside];
+  const answer = await runTool(place, 'pg_basebackup', ['-d', source, '-D', directory, ...how], {
+    signal,
+    timeoutMs: CLONE_LIMIT_MS,
+    hear: (line) => progress(`copying ${upstream.member}: ${line}`),
+    ...(password === undefined ? {} : { env: { PGPASSWORD: password } }),
+  });
   if (!answer.ok)
     throw new UnderstudyError('CloneFailed', `${place.member.name} could not copy ${upstream.member} (${upstream.host}:${upstream.port}): ${answer.words}`, {
       upstream,

@@ -85,6 +85,7 @@ export class ConfFiles {
       synchronousCommit: values['synchronousCommit'] ?? '',
       listenAddresses: values['listenAddresses'] ?? '',
       socketDirectories: values['socketDirectories'] ?? '',
+      version: Number(values['version']),
     };
   }
 

@@ -12,6 +12,7 @@ import { prepareLaunch } from './launch.ts';
 import { PostgresLive } from './live.ts';
 import { Place, type DriverOptions } from './place.ts';
 import { rewindTo, type RewindOutcome } from './rewind.ts';
+import { claimSlotAt } from './slots.ts';
 
 /** PostgreSQL 15 to 18. Each act is a file of this folder. */
 export class PostgresDriver implements DatabaseDriver {
@@ -48,6 +49,10 @@ export class PostgresDriver implements DatabaseDriver {
 
   history(upstream: Upstream, signal: AbortSignal): Promise<UpstreamHistory> {
     return readHistory(this.#place, upstream, signal);
+  }
+
+  claimSlot(upstream: Upstream, signal: AbortSignal): Promise<'kept' | 'made'> {
+    return claimSlotAt(this.#place, upstream, signal);
   }
 
   endOfLog(signal: AbortSignal): Promise<{ timeline: number; lsn: Lsn } | undefined> {

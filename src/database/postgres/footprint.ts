@@ -11,6 +11,18 @@ export const clonePath = (place: Place): string => `${place.dataDir}.clone-1`;
 export const readyPath = (place: Place): string => `${place.dataDir}.clone-ready`;
 export const oldPath = (place: Place): string => `${place.dataDir}.clone-old`;
 
+/**
+ * What tells a copy from a primary's own data. The control file says so where somebody took the marker away: started without it, the copy would open on
+ * its primary's own timeline, and nobody could tell the two apart afterwards. A backup's label is there until the copy was started once.
+ */
+const STANDBY_FILES = ['standby.signal', 'recovery.signal', 'backup_label'] as const;
+const STANDBY_STATES: ReadonlySet<string> = new Set(['in archive recovery', 'shut down in recovery']);
+
+async function existsAny(place: Place, names: readonly string[]): Promise<boolean> {
+  for (const name of names) if (await exists(place.data(name))) return true;
+  return false;
+}
+
 /** Reads what lies in the data directory. It changes nothing, so that it may be asked at any moment, also while a clone is under way. */
 export async function readFootprint(place: Place, signal: AbortSignal): Promise<Footprint> {
   const names = await list(place.dataDir);
@@ -34,7 +46,7 @@ export async function readFootprint(place: Place, signal: AbortSignal): Promise<
     timeline: control.timeline,
     checkpointLsn: control.checkpointLsn,
     cleanShutdown: control.state === 'shut down',
-    standby: (await exists(place.data('standby.signal'))) || (await exists(place.data('recovery.signal'))),
+    standby: STANDBY_STATES.has(control.state) || (await existsAny(place, STANDBY_FILES)),
   };
 }
 

@@ -7,6 +7,7 @@ import { keepAccounts } from './accounts.ts';
 import { Committer } from './commit.ts';
 import type { ConfFiles } from './conf.ts';
 import { lookAt, takePulse } from './look.ts';
+import { writeMark } from './mark.ts';
 import type { Place } from './place.ts';
 import { WriteProber } from './probe-write.ts';
 import { promoteIt } from './promote.ts';
@@ -68,7 +69,7 @@ export class PostgresLive implements LiveDatabase {
     return this.#prober.probe(limitMs);
   }
 
-  settle(settings: Settings): Promise<void> {
+  settle(settings: Settings): Promise<boolean> {
     return settleIn(this.#session, this.#conf, settings, this.#place.member.name, this.#memory);
   }
 
@@ -101,6 +102,10 @@ export class PostgresLive implements LiveDatabase {
     } finally {
       await session.close();
     }
+  }
+
+  mark(limitMs: number): Promise<Lsn> {
+    return writeMark(this.#session, limitMs);
   }
 
   slots(members: readonly string[]): Promise<void> {

@@ -85,8 +85,18 @@ export class Place {
     return path.join(this.options.binDir, name);
   }
 
-  password(credential: Credential): string | undefined {
-    return credential.password === undefined ? undefined : this.options.resolveSecret(credential.password);
+  /** @throws UnderstudyError `SecretMissing` where there is none, or one that no password file could hold */
+  password({ user, password }: Credential): string | undefined {
+    if (password === undefined) return undefined;
+    const value = this.options.resolveSecret(password);
+    // oxlint-disable-next-line no-control-regex
+    if (/[\0\r\n]/.test(value))
+      throw new UnderstudyError(
+        'SecretMissing',
+        `the password of ${user} has a line break or a NUL in it, and no password has. Next: write it on one line, and nothing else.`,
+        { user },
+      );
+    return value;
   }
 
   /** @throws UnderstudyError `ToolMissing` where we are root and there is no account to drop to */

@@ -5,7 +5,7 @@ import { lookAt, takePulse, whereItWrites } from './look.ts';
 import type { Session } from './session.ts';
 
 /** pg_promote's own wait looks every 100 ms, a quarter of the whole failover's time. */
-const LOOK_EVERY_MS = 2;
+const LOOK_EVERY_MS = 3;
 
 /**
  * Asks for the promotion and returns once this member writes on a new timeline: out of recovery alone is not enough to know that

@@ -8,7 +8,7 @@ import { demandData, readFootprint } from './footprint.ts';
 import { readHistory } from './history.ts';
 import { removeStalePid } from './launch.ts';
 import type { Place } from './place.ts';
-import { conninfo } from './settings.ts';
+import { conninfo, tlsPairs } from './settings.ts';
 import { runTool } from './tool.ts';
 import { markTorn, unmarkTorn } from './torn.ts';
 
@@ -60,6 +60,7 @@ export async function rewindTo(
     ['dbname', maintenanceDatabase],
     ['application_name', place.member.name],
     ['connect_timeout', 5],
+    ...tlsPairs(place.options.postgres),
   ]);
   const files = await readOwnFiles(place.dataDir);
   let changing = false;

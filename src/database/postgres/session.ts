@@ -1,6 +1,8 @@
 import { createConnection, Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import { Client, type QueryResult, type QueryResultRow } from 'pg';
 import { UnderstudyError } from '../../model/error.ts';
+import { loadThreadSwitch, underAccount, type ThreadSwitch } from './borrowed-account.ts';
 import type { Account } from './place.ts';
 
 /** Of every session of ours, so that we know our own among others. */
@@ -14,6 +16,8 @@ export interface SessionParts {
   readonly database: string;
   /** Where we connect through a socket that knows its peer, as whom. */
   readonly peer: Account | undefined;
+  /** As another member is reached; our own is through a socket. */
+  readonly tls?: ConnectionOptions | undefined;
   /** The limit of each question that names none. */
   readonly limitMs: number;
   /** `wait` for the standbys of the commit rule; our other sessions wait for none, so that no rule can hang them. */
@@ -51,7 +55,7 @@ export class Session {
 
   /** @throws UnderstudyError `DatabaseUnreachable`; its evidence holds the SQLSTATE where the server gave one */
   static async open(parts: SessionParts, signal?: AbortSignal): Promise<Session> {
-    const socket = new PeerSocket(parts.peer);
+    const socket = parts.peer?.drop === true && parts.host.startsWith('/') ? new PeerSocket(parts.peer, await loadThreadSwitch()) : new Socket();
     const client = new Client({
       host: parts.host,
       port: parts.port,
@@ -59,6 +63,7 @@ export class Session {
       password: parts.password ?? '',
       database: parts.database,
       stream: () => socket,
+      ...(parts.tls === undefined ? {} : { ssl: parts.tls }),
       // A server's limit would end a wait for a standby as a success with a warning: who waits has no such limit.
       options: `-c statement_timeout=${parts.commits === 'wait' ? 0 : Math.floor(parts.limitMs * SERVER_LIMIT_SHARE)} -c synchronous_commit=${parts.commits === 'wait' ? 'on' : 'local'} -c default_transaction_read_only=off -c lock_timeout=0 -c idle_session_timeout=0 -c client_min_messages=warning`,
       application_name: APPLICATION,
@@ -179,22 +184,17 @@ export function sqlState(error: unknown): string | undefined {
  * Unix socket happens within this call.
  */
 class PeerSocket extends Socket {
-  readonly #peer: Account | undefined;
+  readonly #peer: Account;
+  readonly #switchTo: ThreadSwitch;
 
-  constructor(peer: Account | undefined) {
+  constructor(peer: Account, switchTo: ThreadSwitch) {
     super();
     this.#peer = peer;
+    this.#switchTo = switchTo;
   }
 
   override connect(...args: unknown[]): this {
-    const call = (): this => (super.connect as (...given: unknown[]) => this).apply(this, args);
-    if (this.#peer?.drop !== true || typeof args[0] !== 'string') return call();
-    process.seteuid?.(this.#peer.uid);
-    try {
-      return call();
-    } finally {
-      process.seteuid?.(0);
-    }
+    return underAccount(this.#peer.uid, () => (super.connect as (...given: unknown[]) => this).apply(this, args), this.#switchTo);
   }
 }
 

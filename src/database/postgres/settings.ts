@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { PostgresConfig } from '../../model/config.ts';
+import { UnderstudyError } from '../../model/error.ts';
 import type { CommitRule } from '../../model/group.ts';
 import type { Upstream } from '../../model/member.ts';
 import type { Settings } from '../driver.ts';
@@ -14,6 +15,8 @@ export interface OwnValues {
   readonly synchronousCommit: string;
   readonly listenAddresses: string;
   readonly socketDirectories: string;
+  /** The server's: 170002. */
+  readonly version: number;
 }
 
 export const OWN_NAMES = {
@@ -24,6 +27,7 @@ export const OWN_NAMES = {
   synchronousCommit: 'synchronous_commit',
   listenAddresses: 'listen_addresses',
   socketDirectories: 'unix_socket_directories',
+  version: 'server_version_num',
 } as const satisfies Record<keyof OwnValues, string>;
 
 /** A placeholder that no extension reads. */
@@ -80,6 +84,13 @@ export function makeSettings(parts: SettingsParts): Map<string, string> {
   set('wal_sender_timeout', `${timeoutMs}ms`);
   set('synchronous_standby_names', makeSyncNames(settings.rule));
   if (settings.rule.count > 0 && !['on', 'remote_apply'].includes(own.synchronousCommit)) set('synchronous_commit', 'on');
+  if (carriesLogicalSlots(own, postgres)) {
+    // Not while detached: the copying of slots would ask for the upstream that there is not.
+    set('sync_replication_slots', settings.upstream === undefined ? 'off' : 'on');
+    set('hot_standby_feedback', 'on');
+    // What a reader of a slot has, everybody who confirms commits has first: so whoever is promoted of them can go on with it.
+    set('synchronized_standby_slots', settings.rule.count === 0 ? '' : settings.rule.names.map(slotName).join(','));
+  }
   // By this a session knows that it has read this very file.
   set(
     STAMP_NAME,
@@ -89,6 +100,13 @@ export function makeSettings(parts: SettingsParts): Map<string, string> {
       .slice(0, 16),
   );
   return lines;
+}
+
+const FAILOVER_SLOTS_SINCE = 170_000;
+
+/** Whether users' logical slots (those made with `failover = true`) are kept on the standbys too. */
+export function carriesLogicalSlots(own: OwnValues, postgres: PostgresConfig): boolean {
+  return postgres.failoverSlots && own.version >= FAILOVER_SLOTS_SINCE && own.walLevel === 'logical';
 }
 
 /** Every name that we ever set: a line of `postgresql.auto.conf` for one of them would outrank ours. */
@@ -105,6 +123,8 @@ export const OUR_NAMES: ReadonlySet<string> = new Set([
   'wal_receiver_timeout',
   'wal_sender_timeout',
   'synchronous_standby_names',
+  'sync_replication_slots',
+  'synchronized_standby_slots',
 ]);
 
 /** `ANY 1 ("pg-b", "pg-c")`, or nothing where no standby confirms. */
@@ -113,7 +133,7 @@ export function makeSyncNames(rule: CommitRule): string {
   return `ANY ${rule.count} (${rule.names.map((name) => `"${name.replaceAll('"', '""')}"`).join(', ')})`;
 }
 
-function makeConninfo({ postgres, member, settings, passFile }: SettingsParts, upstream: Upstream): string {
+function makeConninfo({ postgres, member, settings, passFile, own }: SettingsParts, upstream: Upstream): string {
   const idleSeconds = Math.max(1, Math.floor(settings.leaseMs / 2000));
   const pairs: [string, string | number][] = [
     ['host', upstream.host],
@@ -127,8 +147,18 @@ function makeConninfo({ postgres, member, settings, passFile }: SettingsParts, u
     ['keepalives_count', 3],
     ['tcp_user_timeout', Math.max(1000, 2 * settings.leaseMs)],
   ];
+  // The copying of logical slots asks in a database; streaming itself has none.
+  if (carriesLogicalSlots(own, postgres)) pairs.push(['dbname', postgres.maintenanceDatabase]);
   if (passFile !== undefined) pairs.push(['passfile', passFile]);
-  return conninfo(pairs);
+  return conninfo([...pairs, ...tlsPairs(postgres)]);
+}
+
+/** How another member is reached, in libpq's words; nothing where the configuration says nothing. */
+export function tlsPairs({ tls }: PostgresConfig): [string, string][] {
+  if (tls === undefined) return [];
+  const { mode, ca, cert, key } = tls;
+  const files = { sslrootcert: ca, sslcert: cert, sslkey: key };
+  return [['sslmode', mode], ...Object.entries(files).filter((pair): pair is [string, string] => pair[1] !== undefined)];
 }
 
 /** A connection string in libpq's form. */
@@ -136,13 +166,15 @@ export function conninfo(pairs: readonly (readonly [string, string | number])[])
   return pairs.map(([key, value]) => `${key}='${String(value).replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`).join(' ');
 }
 
+/** One line of the file, whatever is in the value: a line break would begin a setting of its own. */
 export function quoteSetting(value: string): string {
-  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+  if (value.includes('\0')) throw new UnderstudyError('BadInput', 'a setting of PostgreSQL holds a NUL, which none can', {});
+  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n').replaceAll('\r', '\\r')}'`;
 }
 
 export function printSettings(group: string, lines: ReadonlyMap<string, string>): string {
   const head = [
-    `# Written by Understudy for the group ${group}, and written again whenever the role changes: do not edit.`,
+    `# Written by Understudy for the group ${group.replaceAll(/\s/g, ' ')}, and written again whenever the role changes: do not edit.`,
     '# Your own settings belong in postgresql.conf, above its last line, or in ALTER SYSTEM.',
   ];
   return `${[...head, ...[...lines].map(([name, value]) => `${name} = ${quoteSetting(value)}`)].join('\n')}\n`;

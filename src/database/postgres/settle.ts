@@ -8,6 +8,7 @@ import { STAMP_NAME } from './settings.ts';
 
 const LOOK_EVERY_MS = 4;
 const LIMIT_MS = 5000;
+const STANDBY_RULE_LIMIT_MS = 500;
 /** What is looked at one by one, since something else may outrank our file. */
 const VITAL = ['primary_conninfo', 'primary_slot_name', 'synchronous_standby_names'] as const;
 
@@ -17,13 +18,18 @@ export interface SettleMemory {
 }
 
 /**
- * Writes the settings, reloads, and returns once they are in force.
+ * Writes the settings, reloads, and returns once they are in force. A standby's rule binds nothing yet, so that it is not waited for through a checkpoint.
  *
+ * @returns whether the rule is known to hold; always so on a primary
  * @throws UnderstudyError `DatabaseFailed` where the server does not take them
  */
-export async function settleIn(session: Session, conf: ConfFiles, settings: Settings, member: string, memory: SettleMemory): Promise<void> {
+export async function settleIn(session: Session, conf: ConfFiles, settings: Settings, member: string, memory: SettleMemory): Promise<boolean> {
   await putInForce(session, conf, settings, member, memory);
-  await awaitRule(session, settings.rule, member, memory);
+  const follows = settings.upstream !== undefined;
+  const open = await openOf(session, settings.rule, memory, follows ? STANDBY_RULE_LIMIT_MS : LIMIT_MS);
+  if (open === undefined) return true;
+  if (follows) return false;
+  throw unsettled(member, settings.rule, open);
 }
 
 async function putInForce(session: Session, conf: ConfFiles, settings: Settings, member: string, memory: SettleMemory): Promise<void> {
@@ -62,27 +68,33 @@ async function refused(session: Session, member: string, names: readonly string[
  * flag makes commits wait at all, has read the file: it does so whenever it wakes, between the pages of a checkpoint too, so
  * that it is seen at rest twice.
  */
-async function awaitRule(session: Session, rule: CommitRule, member: string, memory: SettleMemory): Promise<void> {
-  if (rule.count === 0) return;
-  const endMs = performance.now() + LIMIT_MS;
+async function openOf(session: Session, rule: CommitRule, memory: SettleMemory, limitMs: number): Promise<RuleState | undefined> {
+  if (rule.count === 0) return undefined;
+  const endMs = performance.now() + limitMs;
   for (let rests = 0; rests < 2;) {
-    const row = await session.one<{ senders: boolean; rests: boolean }>(
+    const row = await session.one<RuleState>(
       `select pg_is_in_recovery() or coalesce((select bool_and((sync_priority > 0) = (application_name = any($1::text[]))) from pg_stat_replication where state in ('streaming', 'catchup')), true) as senders,
               exists (select from pg_stat_activity where backend_type = 'checkpointer' and wait_event in ('CheckpointerMain', 'CheckpointWriteDelay')) as rests`,
       [[...rule.names]],
     );
     // Once commits wait, the checkpointer has nothing more to do for another rule: it need not be waited for through its checkpoints.
-    if (row.senders && memory.commitsWait) return;
+    if (row.senders && memory.commitsWait) return undefined;
     rests = row.senders && row.rests ? rests + 1 : 0;
-    if (performance.now() > endMs)
-      throw new UnderstudyError(
-        'DatabaseFailed',
-        `${member} has read the commit rule, but not every process of it acts by it yet (a checkpoint may be under way)`,
-        { rule, ...row },
-      );
+    if (performance.now() > endMs) return row;
     if (rests < 2) await pause(LOOK_EVERY_MS);
   }
   memory.commitsWait = true;
+  return undefined;
+}
+
+interface RuleState {
+  readonly senders: boolean;
+  readonly rests: boolean;
+}
+
+function unsettled(member: string, rule: CommitRule, state: RuleState): UnderstudyError {
+  const words = `${member} has read the commit rule, but not every process of it acts by it yet (a checkpoint may be under way)`;
+  return new UnderstudyError('DatabaseFailed', words, { rule, ...state });
 }
 
 const DETACH_LOOKS = 2;
@@ -91,7 +103,8 @@ const DETACH_LOOK_EVERY_MS = 8;
 /** Returns once no receiver runs or starts, and the rule that came with it holds. */
 export async function detachIt(session: Session, conf: ConfFiles, settings: Settings, member: string, memory: SettleMemory): Promise<void> {
   await putInForce(session, conf, { ...settings, upstream: undefined }, member, memory);
-  await Promise.all([awaitRule(session, settings.rule, member, memory), awaitStill(session, member)]);
+  const [open] = await Promise.all([openOf(session, settings.rule, memory, LIMIT_MS), awaitStill(session, member)]);
+  if (open !== undefined) throw unsettled(member, settings.rule, open);
 }
 
 /** No receiver, and the place has not moved between two looks. */

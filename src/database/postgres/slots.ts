@@ -1,5 +1,7 @@
 import { UnderstudyError } from '../../model/error.ts';
-import { SLOT_PREFIX, slotName } from './place.ts';
+import type { Upstream } from '../../model/member.ts';
+import { openAt } from './history.ts';
+import { SLOT_PREFIX, slotName, type Place } from './place.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -29,8 +31,37 @@ async function reserveSlots(session: Session, wanted: readonly string[]): Promis
   }
 }
 
-/** Slots of ours that hold log are made anew, empty: this member will follow, and its own log must not grow for those who have left. */
+/**
+ * The member's own slot at its upstream, by the replication account, which may make and drop slots. One whose log was let go
+ * (max_slot_wal_keep_size) is of no use to anybody: PostgreSQL lets nobody stream through it again.
+ */
+export async function claimSlotAt(place: Place, upstream: Upstream, signal: AbortSignal): Promise<'kept' | 'made'> {
+  const name = slotName(place.member.name);
+  const session = await openAt(place, upstream, signal);
+  try {
+    const [slot] = await session.ask<{ lost: boolean }>("select coalesce(wal_status = 'lost', false) as lost from pg_replication_slots where slot_name = $1", [
+      name,
+    ]);
+    if (slot?.lost === false) return 'kept';
+    if (slot?.lost === true && !(await dropSlot(session, name))) return 'kept';
+    await session.ask('select pg_create_physical_replication_slot($1, true)', [name]);
+    return 'made';
+  } finally {
+    await session.close();
+  }
+}
+
+/**
+ * Slots of ours that hold log are made anew, empty: this member will follow, and its own log must not grow for those who have left. A logical slot that was
+ * this member's own while it was primary, and that its successor carries on (failover slots, from PostgreSQL 17 on), would keep the successor's from
+ * being copied here; a standby can have none of that kind that it did not have as primary.
+ */
 export async function emptySlots(session: Session): Promise<void> {
+  const left = await session.ask<{ name: string }>(
+    `select slot_name::text as name from pg_replication_slots as slot
+      where pg_is_in_recovery() and slot_type = 'logical' and not active and to_jsonb(slot) ->> 'failover' = 'true' and to_jsonb(slot) ->> 'synced' = 'false'`,
+  );
+  for (const { name } of left) await dropSlot(session, name);
   for (const name of await dropSlots(session, 'restart_lsn is not null', [])) {
     await session.ask('select pg_create_physical_replication_slot($1, false)', [name]);
   }

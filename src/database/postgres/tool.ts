@@ -1,4 +1,7 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { execa } from 'execa';
+import { isErrno } from './file.ts';
 import type { Place } from './place.ts';
 
 /** Nothing of our own environment reaches PostgreSQL's programs: a stray PGOPTIONS would change what they do. */
@@ -25,12 +28,31 @@ export interface ToolOptions {
 const WORDS_LINES = 6;
 
 /**
+ * Has the kernel kill the program as soon as we are gone. Left alive, a rewind or a copy of an agent that was killed would go on writing by path into what the
+ * next agent has put there.
+ */
+async function tied(): Promise<readonly string[]> {
+  for (const setpriv of ['/usr/bin/setpriv', '/bin/setpriv']) {
+    try {
+      await access(setpriv, constants.X_OK);
+      return [setpriv, '--pdeathsig', 'KILL', '--'];
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
+    }
+  }
+  return [];
+}
+let tie: Promise<readonly string[]> | undefined;
+
+/**
  * Runs one of PostgreSQL's programs as the data's owner. An answer is returned whatever its exit code; the caller knows what a
  * failure means. None of these programs leaves a process behind that would keep our pipes open (`pg_ctl start` would: it is not used).
  */
 export async function runTool(place: Place, name: string, args: readonly string[], options: ToolOptions): Promise<ToolAnswer> {
   const account = await place.account();
-  const running = execa(place.tool(name), args, {
+  tie ??= tied();
+  const [program = place.tool(name), ...rest] = [...(await tie), place.tool(name), ...args];
+  const running = execa(program, rest, {
     env: { ...TOOL_ENV, ...options.env },
     extendEnv: false,
     cwd: '/',

@@ -1,0 +1,43 @@
+import type { IncidentOutcome } from '../src/model/incident.ts';
+import type { RoleEnd } from '../src/decide/loss.ts';
+import type { GroupStatus } from '../src/model/status.ts';
+import { decidingIncident, statusOf, type GroupState } from './group-state.ts';
+import type { ElectedWord } from './messages.ts';
+import type { RoleBook } from './roles.ts';
+import type { RuleKeeper } from './rule-keeper.ts';
+
+/** One run of a group's workflow: the group's state, and beside it what is not handed to the next run, which follows only at a quiet moment. */
+export interface GroupRun {
+  readonly state: GroupState;
+  readonly roles: RoleBook;
+  readonly rules: RuleKeeper;
+  /** What has happened and is still to be heeded, in the order in which it came. */
+  readonly inbox: (() => void)[];
+  /** How often each standby's role has failed since it last followed. */
+  readonly standbyFailures: Map<string, number>;
+  /** When a standby's role is offered, milliseconds since 1970. */
+  readonly standbyDue: Map<string, number>;
+  /** Whom the open incident is opening: should its workflow end without a report, that member may have taken writes. */
+  elected: ElectedWord | undefined;
+  /** How the primary's role ended while an incident was open: what the incident did not need to hear is heard after it. */
+  endedMeanwhile: RoleEnd | undefined;
+  /** What the group waits for, in words for its status. */
+  waitingWords: string | undefined;
+  /** Takes the end of an incident's workflow. */
+  readonly incidentEnded: (id: string, outcome: IncidentOutcome) => void;
+}
+
+export function statusNow({ state, waitingWords }: GroupRun): GroupStatus {
+  return statusOf(state, decidingIncident(state) !== undefined, waitingWords);
+}
+
+/** Something has changed that the loop must look at. */
+export function wake(run: GroupRun): void {
+  run.inbox.push(() => undefined);
+}
+
+/** Words that nobody waits for an answer to: they are shown with the group. */
+export function note(run: GroupRun, words: string): void {
+  run.waitingWords = words;
+  wake(run);
+}

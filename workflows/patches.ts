@@ -1,0 +1,19 @@
+import { patched } from '@temporalio/workflow';
+
+/**
+ * Every change of the order of commands that a history may have been recorded without. Each asks once in a run, where the change first matters; it may go when no
+ * run that began before its date is left (a group's run ends after some thousand events, an incident's with the incident).
+ */
+
+/** 2026-11-25: a group's search attributes are written only where one of them has changed, since each writing costs the server as much as a workflow task. */
+export function attributesByChange(): boolean {
+  return patched('attributes-by-change');
+}
+
+/**
+ * 2026-11-25: an elected member's role is offered with its election, so that its lease goes on without a break: an order that came after the promotion could
+ * come later than the promotion's lease ended.
+ */
+export function roleAtElection(): boolean {
+  return patched('role-at-election');
+}
