@@ -37,7 +37,8 @@ export class PrimaryHolder implements RoleHolder {
   #fail: (error: UnderstudyError) => void = () => {};
   #finishing = false;
   #running: Promise<void>;
-  #asked: string | undefined;
+  /** Why the database is being stopped by us: its exit is news of the guard's then, and may be heard before the stop is answered. */
+  #stopping: { readonly cause: FenceCause; readonly words: string } | undefined;
 
   constructor(member: Member, order: PrimaryRole, context: RoleContext) {
     this.#member = member;
@@ -75,7 +76,7 @@ export class PrimaryHolder implements RoleHolder {
 
   /** A planned stop is under way: its exit is no crash. */
   expectStop(why: string): void {
-    this.#asked = why;
+    this.#stopping = { cause: 'asked', words: why };
   }
 
   /**
@@ -196,6 +197,7 @@ export class PrimaryHolder implements RoleHolder {
     if (this.#pulse.inRecovery) return { cause: 'not-ours', words: 'the database is in recovery: somebody restarted it as a standby' };
     this.#member.metrics.saw(this.#pulse);
     this.#tell();
+    if (alsoWrite) await this.#member.keepSettled(live);
     return alsoWrite ? writes.judge(await this.#member.metrics.timeProbe(() => live.probeWrite(Math.min(this.#order.hungAfterMs, 2000)))) : undefined;
   }
 
@@ -220,7 +222,7 @@ export class PrimaryHolder implements RoleHolder {
   }
 
   #causeOf(exit: DatabaseExit): { cause: FenceCause; words: string } {
-    if (this.#asked !== undefined) return { cause: 'asked', words: this.#asked };
+    if (this.#stopping !== undefined) return this.#stopping;
     if (exit.by === 'lease') return { cause: 'lease', words: `the lease was not renewed in time: ${exit.words}` };
     return { cause: 'crashed', words: exit.words };
   }
@@ -276,9 +278,9 @@ export class PrimaryHolder implements RoleHolder {
 
   /** Stops the database, then ends the role: in this order, so that the end is a proof. */
   async #fence(cause: FenceCause, words: string): Promise<void> {
-    if (this.#asked !== undefined) return;
+    if (this.#stopping !== undefined) return;
     this.#phase = 'stopping';
-    this.#asked ??= words;
+    this.#stopping = { cause, words };
     const planned = cause === 'asked';
     const status = await this.#member.stop(planned ? 'fast' : 'immediate', planned ? this.#order.stopWithinMs : 0, words);
     if (status.database.state !== 'stopped') {

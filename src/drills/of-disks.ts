@@ -1,5 +1,6 @@
 import type { Drill } from './drill.ts';
 import { sql } from './people.ts';
+import type { Rig } from './rig.ts';
 import { custom, freeze, hold, kill, start, thaw, untilTakenOver, wait } from './step.ts';
 
 const kind = 'disks';
@@ -30,6 +31,7 @@ export const DISKS: readonly Drill[] = [
     ending: 'failover',
     gap: 'lease',
     must: 'failover, cause disk-full; the old one follows when there is room',
+    check: causeIs('disk-full'),
     mustNot: 'a primary that refuses writes and stays',
   },
   {
@@ -81,10 +83,19 @@ export const DISKS: readonly Drill[] = [
     heal: [thaw],
     ending: 'failover',
     gap: 'fault',
-    must: 'failover after policy.hungAfter (10 s)',
+    must: 'failover after policy.hungAfter (10 s), cause hung',
+    check: causeIs('hung'),
     mustNot: 'a primary that holds its lease for ever and answers nobody',
   },
 ];
+
+/** By the group's own word: the last incident began for just this. */
+function causeIs(cause: string) {
+  return async (rig: Rig): Promise<string[]> => {
+    const last = (await rig.status()).incidents.at(-1);
+    return last?.cause === cause ? [] : [`the cause was to be ${cause}, and the group says ${last?.cause ?? 'nothing'}`];
+  };
+}
 
 /** Until the table needs a block more than there is. */
 function sqlInsertMuch() {

@@ -1,3 +1,4 @@
+import { withMember } from '../stage/member-answers.ts';
 import type { Drill } from './drill.ts';
 import {
   apply,
@@ -79,6 +80,22 @@ export const PEOPLE: readonly Drill[] = [
   },
   {
     kind,
+    name: 'ALTER SYSTEM turns synchronous_commit off',
+    faults: [sql('primary', 'alter system set synchronous_commit = off', 'select pg_reload_conf()'), hold(2)],
+    heal: [],
+    ending: 'no failover',
+    gap: 'none',
+    incidents: 0,
+    must: 'it is put back by itself',
+    mustNot: 'commits that nobody confirms',
+    check: (rig) =>
+      withMember(rig.member('primary'), async (client) => {
+        const { rows } = await client.query<{ value: string }>("select current_setting('synchronous_commit') as value");
+        return rows[0]?.value === 'on' ? [] : [`synchronous_commit is ${rows[0]?.value}`];
+      }),
+  },
+  {
+    kind,
     name: 'ALTER SYSTEM points primary_conninfo of a standby elsewhere',
     faults: [sql('standby1', "alter system set primary_conninfo = 'host=10.77.99.99 port=1'", 'select pg_reload_conf()'), hold(2)],
     heal: [],
@@ -103,7 +120,7 @@ export const PEOPLE: readonly Drill[] = [
     kind,
     name: "a standby's data directory is replaced by a foreign database",
     faults: [replaceData('standby1', 'a foreign database'), hold(3)],
-    heal: [removeForeign],
+    heal: [...removeForeign('standby1')],
     ending: 'no failover',
     gap: 'none',
     incidents: 0,

@@ -79,7 +79,7 @@ export const TWO_THINGS: readonly Drill[] = [
     kind,
     name: 'both standbys lag behind, and the primary crashes',
     durability: 'async',
-    faults: [freeze('standby1.database'), freeze('standby2.database'), writeMuch, kill('primary.postmaster'), wait(1_000), thaw],
+    faults: [freeze('standby1.database'), freeze('standby2.database'), writeMuch, hold(1), kill('primary.postmaster'), wait(1_000), thaw],
     heal: [],
     ending: 'no failover',
     gap: 'fault',

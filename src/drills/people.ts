@@ -10,7 +10,7 @@ import type { Part } from '../stage/processes.ts';
 import { GROUP } from '../stage/stage-file.ts';
 import { StageError } from '../stage/stage-error.ts';
 import { findPostgres } from '../runtime/tools/postgres.ts';
-import { custom, type Step } from './step.ts';
+import { custom, kill, start, type Step } from './step.ts';
 import type { Rig } from './rig.ts';
 import { runTool } from './tool.ts';
 
@@ -130,19 +130,23 @@ export const replaceData = (word: string, by: 'nothing' | 'a foreign database'):
     const { name } = rig.member(word);
     await rig.kill(word);
     const dataDir = dataDirOf(rig, name);
+    rmSync(`${dataDir}.before`, { recursive: true, force: true });
     renameSync(dataDir, `${dataDir}.before`);
-    rig.notes.set('replaced', dataDir);
     if (by === 'a foreign database') await postgresTool(word, 'initdb', (dir) => ['-D', dir, '-U', 'postgres', '--auth=trust', '-k', '--no-sync']).run(rig, 0);
     await rig.start(word);
   });
 
-/** What a person does who has read the refusal: the foreign directory is moved away. */
-export const removeForeign: Step = custom('the foreign directory is moved away', async (rig) => {
-  const dataDir = rig.notes.get('replaced') as string;
-  rmSync(`${dataDir}.before`, { recursive: true, force: true });
-  if (existsSync(dataDir)) renameSync(dataDir, `${dataDir}.foreign`);
-  rmSync(`${dataDir}.foreign`, { recursive: true, force: true });
-});
+/** What a person does who has read the refusal: the node is stopped, and the foreign directory is moved away. */
+export const removeForeign = (word: string): Step[] => [
+  kill(word),
+  custom('the foreign directory is moved away', async (rig) => {
+    const dataDir = dataDirOf(rig, rig.member(word).name);
+    const state = await runTool('stat', ['-c', '%F', path.join(dataDir, 'base')]);
+    if (state.trim() !== 'directory') throw new StageError('the foreign database is not there any more: it was overwritten');
+    for (const left of [`${dataDir}.before`, dataDir]) rmSync(left, { recursive: true, force: true });
+  }),
+  start(word),
+];
 
 /** A second host with the same member's name in its configuration, and an empty disk. */
 export const twin = (word: string): Step =>
