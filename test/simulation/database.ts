@@ -90,6 +90,8 @@ export class Database {
     const { directory } = this;
     if (!this.inRecovery) {
       const { branch } = this;
+      // Crash recovery ends with a checkpoint.
+      directory.checkpointed = true;
       // What was not flushed has gone with the process before; nobody else ever had it.
       if (branch.writer === this.name) branch.commits.splice(0, branch.commits.length, ...branch.commits.filter(({ at }) => at <= directory.end));
       // A copy of another's timeline that is written on: the number is the same, the log is not.

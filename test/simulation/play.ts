@@ -11,6 +11,8 @@ export interface Played {
   readonly acknowledged: number;
   readonly healedInMs: number | undefined;
   readonly epoch: number;
+  /** Why it ended without being whole: what only a person can put right. */
+  readonly waitsFor: string | undefined;
 }
 
 let current: World | undefined;
@@ -38,5 +40,6 @@ export function play(schedule: Schedule, tell = false): Played {
     acknowledged: world.checks.acknowledgements.length,
     healedInMs: world.healedInMs,
     epoch: world.status?.epoch ?? 0,
+    waitsFor: world.waitsFor,
   };
 }

@@ -45,8 +45,7 @@ export class World implements Shape {
   #phase: 'begin' | 'faults' | 'heal' | 'end' = 'begin';
   #healMs = 0;
   healedInMs: number | undefined;
-  /** How long nobody had a write acknowledged, since it was steady first. */
-  longestGapMs = 0;
+  waitsFor: string | undefined;
 
   constructor(schedule: Schedule, tell: boolean) {
     this.schedule = schedule;
@@ -159,7 +158,10 @@ export class World implements Shape {
       if (this.#isWhole()) {
         this.healedInMs = engine.nowMs - this.#healMs;
         this.#phase = 'end';
-      } else if (this.needsPerson && engine.nowMs - this.#healMs > 5000) this.#phase = 'end';
+      } else if (this.needsPerson && engine.nowMs - this.#healMs > 5000) {
+        this.waitsFor = this.#whyNot();
+        this.#phase = 'end';
+      }
       else if (engine.nowMs - this.#healMs > HEAL_WITHIN_MS)
         this.checks.broken('liveness', `not whole ${HEAL_WITHIN_MS} ms after the last fault has healed: ${this.#whyNot()}`);
     }
