@@ -742,6 +742,8 @@ export class GroupKeeper {
     state.primary = member;
     state.fork = undefined;
     this.#taking({ inForce: rule, electable });
+    // Should it turn out to live, clients must find it.
+    state.publishing = true;
     // It may have been one: it counts among those that the policy limits.
     state.lastFailoverAtMs = Date.now();
     state.failoversAtMs = [...state.failoversAtMs.filter((atMs) => atMs > Date.now() - DAY_MS), Date.now()];
