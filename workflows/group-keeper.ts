@@ -28,7 +28,7 @@ import {
   type MemberView,
 } from './group-state.ts';
 import type { ElectedWord, PromotedWord } from './messages.ts';
-import { roleAtElection } from './patches.ts';
+import { perhapsPublished, roleAtElection, standbyOfferedAgain } from './patches.ts';
 import { isPublished, publishAll } from './publish.ts';
 import { RoleBook, type Ended } from './roles.ts';
 import { RuleKeeper } from './rule-keeper.ts';
@@ -245,7 +245,10 @@ export class GroupKeeper {
       else if (taken.phase === 'open') this.#heedOpen(taken);
       for (const { name } of state.spec.members) {
         const view = state.members[name];
-        if (name === word.member || (view?.role === 'standby' && view.epoch === word.epoch)) continue;
+        if (name === word.member) continue;
+        // Its role may have ended since the election gave it, and nobody heeds that while an incident decides.
+        const given = view?.role === 'standby' && view.epoch === word.epoch;
+        if (given && (this.#roles.holds(name) === 'standby' || !standbyOfferedAgain())) continue;
         if (name !== before) this.#offerStandby(name, word.member, word.epoch);
         else this.#rejoinSoon(name);
       }
@@ -743,7 +746,7 @@ export class GroupKeeper {
     state.fork = undefined;
     this.#taking({ inForce: rule, electable });
     // Should it turn out to live, clients must find it.
-    state.publishing = true;
+    state.publishing ||= perhapsPublished();
     // It may have been one: it counts among those that the policy limits.
     state.lastFailoverAtMs = Date.now();
     state.failoversAtMs = [...state.failoversAtMs.filter((atMs) => atMs > Date.now() - DAY_MS), Date.now()];

@@ -73,7 +73,7 @@ function drawKind(random: Random): FaultKind {
 
 /** Mostly a handful that meet each other within a few leases: alone, each is what the drills play. */
 export function drawFaults(random: Random, leaseMs: number): Fault[] {
-  const count = random.chance(0.15) ? 1 : 1 + random.below(6);
+  const count = random.chance(0.15) ? 1 : 2 + random.below(4);
   const faults: Fault[] = [];
   let atMs = random.between(0, leaseMs);
   for (let i = 0; i < count; i += 1) {
@@ -82,10 +82,10 @@ export function drawFaults(random: Random, leaseMs: number): Fault[] {
       atMs: Math.round(atMs),
       kind: drawKind(random),
       who: random.chance(0.5) ? 'primary' : random.chance(0.5) ? 'first' : 'second',
-      forMs: Math.round(random.chance(0.6) ? random.between(0.1, 2.5) * leaseMs : random.between(1, 8) * leaseMs),
+      forMs: Math.round(random.chance(0.75) ? random.between(0.1, 2) * leaseMs : random.between(1, 5) * leaseMs),
       dice: random.next(),
     });
-    atMs += near ? random.between(0, 1.5 * leaseMs) : random.between(0, 5 * leaseMs);
+    atMs += near ? random.between(0, leaseMs) : random.between(0, 3 * leaseMs);
   }
   return faults;
 }

@@ -15,8 +15,8 @@ export interface Schedule {
 
 export function drawSchedule(seed: number): Schedule {
   const random = new Random(seed);
-  const leaseMs = random.pick([1000, 1000, 1000, 600, 2000]);
-  const count = random.pick([3, 3, 3, 3, 3, 3, 3, 2, 4, 5]);
+  const leaseMs = random.pick([1000, 1000, 600, 600]);
+  const count = random.pick([3, 3, 3, 3, 3, 3, 3, 3, 2, 4]);
   const names = ['pg-a', 'pg-b', 'pg-c', 'pg-d', 'pg-e'].slice(0, count);
   const spec: GroupSpec = {
     name: 'orders',

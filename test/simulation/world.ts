@@ -22,7 +22,7 @@ export const CLIENTS = 'clients';
 const BEGIN_WITHIN_MS = 30_000;
 /** After the last fault has healed the group must be whole within this: its longest pauses are 30 s. */
 export const HEAL_WITHIN_MS = 240_000;
-const LOOK_EVERY_MS = 50;
+const LOOK_EVERY_MS = 100;
 
 /** One group with everything around it, played from its beginning through its faults to its healing. */
 export class World implements Shape {
@@ -137,7 +137,7 @@ export class World implements Shape {
     const { engine } = this;
     for (const host of this.hosts.values()) engine.at(engine.random.between(0, 60), undefined, () => host.startAgent());
     this.startGroup();
-    this.#write(60, () => this.records.primary?.replace(/\.$/, '').split(' ').at(-1));
+    this.#write(80, () => this.records.primary?.replace(/\.$/, '').split(' ').at(-1));
     this.#write(170, () => engine.random.pick(this.spec.members).name);
     if (this.schedule.early) this.#beginFaults();
     this.#look();
