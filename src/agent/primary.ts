@@ -37,7 +37,8 @@ export class PrimaryHolder implements RoleHolder {
   #fail: (error: UnderstudyError) => void = () => {};
   #finishing = false;
   #running: Promise<void>;
-  #asked: string | undefined;
+  /** A stop that is made by us, or was told to be expected: the exit that follows is no crash, and this is why. */
+  #stopping: { readonly cause: FenceCause; readonly words: string } | undefined;
 
   constructor(member: Member, order: PrimaryRole, context: RoleContext) {
     this.#member = member;
@@ -75,7 +76,7 @@ export class PrimaryHolder implements RoleHolder {
 
   /** A planned stop is under way: its exit is no crash. */
   expectStop(why: string): void {
-    this.#asked = why;
+    this.#stopping = { cause: 'asked', words: why };
   }
 
   /**
@@ -220,7 +221,7 @@ export class PrimaryHolder implements RoleHolder {
   }
 
   #causeOf(exit: DatabaseExit): { cause: FenceCause; words: string } {
-    if (this.#asked !== undefined) return { cause: 'asked', words: this.#asked };
+    if (this.#stopping !== undefined) return this.#stopping;
     if (exit.by === 'lease') return { cause: 'lease', words: `the lease was not renewed in time: ${exit.words}` };
     return { cause: 'crashed', words: exit.words };
   }
@@ -276,11 +277,19 @@ export class PrimaryHolder implements RoleHolder {
 
   /** Stops the database, then ends the role: in this order, so that the end is a proof. */
   async #fence(cause: FenceCause, words: string): Promise<void> {
-    if (this.#asked !== undefined) return;
+    if (this.#stopping !== undefined) return;
     this.#phase = 'stopping';
-    this.#asked ??= words;
+    this.#stopping = { cause, words };
     const planned = cause === 'asked';
-    const status = await this.#member.stop(planned ? 'fast' : 'immediate', planned ? this.#order.stopWithinMs : 0, words);
+    let status: GuardStatus;
+    try {
+      status = await this.#member.stop(planned ? 'fast' : 'immediate', planned ? this.#order.stopWithinMs : 0, words);
+    } catch (error) {
+      if (!(error instanceof UnderstudyError) || error.code !== 'GuardUnreachable') throw error;
+      // What became of the database cannot be told without its guard. To go on renewing would keep the role for a member that has nothing open.
+      this.guardLost();
+      return;
+    }
     if (status.database.state !== 'stopped') {
       throw new UnderstudyError('DatabaseFailed', `the guard could not stop the database of ${this.#member.spec.name}`, { status });
     }
