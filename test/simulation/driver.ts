@@ -80,6 +80,11 @@ export class SimulatedDriver implements DatabaseDriver {
     await this.#copy(upstream, 'clone', theEngine().random.between(60, 500), signal);
   }
 
+  /** Slots keep everything here: what a lost place costs is played on real PostgreSQL. */
+  async claimSlot(): Promise<'kept'> {
+    return 'kept';
+  }
+
   async rewind(upstream: Upstream, signal: AbortSignal): Promise<{ outcome: 'rewound' } | { outcome: 'impossible'; why: string }> {
     if (theEngine().random.chance(0.1)) return { outcome: 'impossible', why: 'the log back to the fork is gone' };
     await this.#copy(upstream, 'rewind', theEngine().random.between(40, 300), signal);
