@@ -1,7 +1,11 @@
 import { expect, it } from 'vitest';
 import { isAlive, signalIfThere } from '../../src/stage/pids.ts';
 import { monotonicNs } from '../../src/stage/writer-log.ts';
+<<<<<<< HEAD
 import { type Drill, LIMIT_MS, describeDrill, killAgent } from './drill.ts';
+=======
+import { describeDrill, itEndsAlike, LIMIT_MS, type Drill } from './drill.ts';
+>>>>>>> dda9097 (Share between the drills how each begins and how each ends)
 
 const LEASE_MS = 3000;
 /** A busy machine takes seconds to start an agent. */
@@ -111,13 +115,7 @@ describeDrill('Temporal is away for several leases', { members: 3, leaseMs: LEAS
     LIMIT_MS,
   );
 
-  it(
-    'I2: after all that all members are alike, exactly one of them writable',
-    async () => {
-      await drill.expectAllAlike();
-    },
-    LIMIT_MS,
-  );
+  itEndsAlike(drill);
 });
 
 describeDrill('Temporal is away, and an agent is restarted meanwhile', { members: 3, leaseMs: LONG_LEASE_MS, durability: 'sync' }, (drill) => {
