@@ -1,11 +1,7 @@
 import { expect, it } from 'vitest';
 import { isAlive, signalIfThere } from '../../src/stage/pids.ts';
 import { monotonicNs } from '../../src/stage/writer-log.ts';
-<<<<<<< HEAD
-import { type Drill, LIMIT_MS, describeDrill, killAgent } from './drill.ts';
-=======
-import { describeDrill, itEndsAlike, LIMIT_MS, type Drill } from './drill.ts';
->>>>>>> dda9097 (Share between the drills how each begins and how each ends)
+import { describeDrill, itEndsAlike, killAgent, LIMIT_MS, type Drill } from './drill.ts';
 
 const LEASE_MS = 3000;
 /** A busy machine takes seconds to start an agent. */
