@@ -69,7 +69,8 @@ async function begin(keeper: GroupKeeper, isTime: () => boolean): Promise<boolea
   const { state } = keeper.run;
   for (let round = 0; ; round += 1) {
     const answers = await askAll({ spec: state.spec, epoch: 0, round: `begin-${round}`, freeze: 'no', names: state.spec.members.map(({ name }) => name) });
-    const founding = decideFounding({ spec: state.spec, answers });
+    keeper.run.asked = answers;
+    const founding = decideFounding({ spec: state.spec, answers, ...(state.without === undefined ? {} : { without: state.without.without }) });
     if (founding.begin === 'found' || founding.begin === 'adopt') {
       keeper.begin(founding, answers);
       return true;

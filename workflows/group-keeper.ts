@@ -31,6 +31,7 @@ export class GroupKeeper {
       standbyDue: new Map(),
       elected: undefined,
       endedMeanwhile: undefined,
+      asked: undefined,
       waitingWords: undefined,
       incidentEnded: (id, outcome) => inbox.push(() => heedOutcome(this.run, id, outcome)),
     };
@@ -38,8 +39,10 @@ export class GroupKeeper {
 
   begin(founding: Extract<Founding, { begin: 'found' | 'adopt' }>, answers: readonly Answer[]): void {
     const { state } = this.run;
+    const { without } = state;
     const highest = Math.max(0, ...answers.map((answer) => ('report' in answer ? answer.report.epoch : 0)));
     state.stopped = undefined;
+    state.without = undefined;
     this.run.waitingWords = undefined;
     state.epoch = founding.epoch;
     state.highestEpoch = Math.max(highest, founding.epoch);
@@ -48,7 +51,14 @@ export class GroupKeeper {
     state.inForce = undefined;
     state.publishing = true;
     state.founding = founding.begin === 'found';
-    log.info('group begins', { group: state.spec.name, begin: founding.begin, primary: founding.primary, epoch: founding.epoch, words: founding.words });
+    log.info('group begins', {
+      group: state.spec.name,
+      begin: founding.begin,
+      primary: founding.primary,
+      epoch: founding.epoch,
+      words: founding.words,
+      ...(without === undefined ? {} : { without }),
+    });
     // Beside a primary that runs already, its lease decides when the role counts as lost: at least L, and then the quarantine (protocol 2).
     offerPrimary(this.run, { patient: founding.begin === 'found' });
     offerStandbys(this.run);

@@ -1,4 +1,5 @@
 import type { IncidentOutcome } from '../src/model/incident.ts';
+import type { Answer } from '../src/decide/election.ts';
 import type { RoleEnd } from '../src/decide/loss.ts';
 import type { GroupStatus } from '../src/model/status.ts';
 import { decidingIncident, statusOf, type GroupState } from './group-state.ts';
@@ -21,6 +22,8 @@ export interface GroupRun {
   elected: ElectedWord | undefined;
   /** How the primary's role ended while an incident was open: what the incident did not need to hear is heard after it. */
   endedMeanwhile: RoleEnd | undefined;
+  /** What the members said when they were last asked how the group begins. */
+  asked: readonly Answer[] | undefined;
   /** What the group waits for, in words for its status. */
   waitingWords: string | undefined;
   /** Takes the end of an incident's workflow. */

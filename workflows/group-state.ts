@@ -3,7 +3,7 @@ import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import { NO_RULE } from '../src/model/group.ts';
 import type { Cause, IncidentOutcome, LastKnown } from '../src/model/incident.ts';
 import type { Lsn } from '../src/model/lsn.ts';
-import type { FailoverAsk } from '../src/decide/operator.ts';
+import type { BeginAsk, FailoverAsk } from '../src/decide/operator.ts';
 import type { Signed } from '../src/model/operator.ts';
 import type { RolePhase } from '../src/model/role.ts';
 import type { PromotedWord } from './messages.ts';
@@ -21,6 +21,8 @@ export interface GroupState {
   /** The highest epoch that any incident may have shown to a member. */
   highestEpoch: number;
   primary: string | null;
+  /** A person's word to begin without members that do not answer. */
+  without?: BeginAsk | undefined;
   /** The database system of the group, once a primary of it has been open: a member that holds another is none of ours. */
   systemId: string | undefined;
   /** The first primary has still to make the database: however often its role is lost on the way, it is told so again. */

@@ -5,7 +5,7 @@ import { decidingIncident, primaryTaken, takeOver, type MemberView } from './gro
 import { takeAway } from './incidents.ts';
 import type { ElectedWord, PromotedWord } from './messages.ts';
 import { nextTurn, offerElected, offerPrimary, offerStandby, rejoinSoon } from './offers.ts';
-import { roleAtElection } from './patches.ts';
+import { roleAtElection, standbyOfferedAgain } from './patches.ts';
 
 /** From a member's agent: what has changed there. */
 export function hearNews(run: GroupRun, word: MemberNews): void {
@@ -86,7 +86,10 @@ export function hearPromoted(run: GroupRun, word: PromotedWord): void {
     else if (taken.phase === 'open') heedOpen(run, taken);
     for (const { name } of state.spec.members) {
       const view = state.members[name];
-      if (name === word.member || (view?.role === 'standby' && view.epoch === word.epoch)) continue;
+      if (name === word.member) continue;
+      // Its role may have ended since the election gave it, and nobody heeds that while an incident decides.
+      const given = view?.role === 'standby' && view.epoch === word.epoch;
+      if (given && (run.roles.holds(name) === 'standby' || !standbyOfferedAgain())) continue;
       if (name !== before) offerStandby(run, name, word.member, word.epoch);
       else rejoinSoon(run, name);
     }

@@ -3,7 +3,7 @@ import type { MemberNews } from '../src/model/act.ts';
 import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import type { Lsn } from '../src/model/lsn.ts';
 import type { Incident } from '../src/model/incident.ts';
-import type { FailoverAsk, MemberOrder, PauseAsk, SwitchoverAsk } from '../src/decide/operator.ts';
+import type { BeginAsk, FailoverAsk, MemberOrder, PauseAsk, SwitchoverAsk } from '../src/decide/operator.ts';
 import type { ChangeWord, Signed, Started } from '../src/model/operator.ts';
 import type { GroupStatus } from '../src/model/status.ts';
 
@@ -20,6 +20,7 @@ export const WORDS = {
   include: defineUpdate<string, [MemberOrder]>('include'),
   change: defineUpdate<string, [ChangeWord]>('change'),
   override: defineUpdate<string, [Signed]>('override'),
+  begin: defineUpdate<string, [BeginAsk]>('begin'),
 } as const;
 
 export const SIGNALS = {
@@ -31,6 +32,7 @@ export const SIGNALS = {
   include: defineSignal<[MemberOrder]>('include'),
   change: defineSignal<[ChangeWord]>('change'),
   override: defineSignal<[Signed]>('override'),
+  begin: defineSignal<[BeginAsk]>('begin'),
 } as const;
 
 export const status = defineQuery<GroupStatus>('status');

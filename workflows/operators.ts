@@ -1,6 +1,7 @@
 import type { UpdateDefinition } from '@temporalio/common';
 import { log, setHandler } from '@temporalio/workflow';
 import {
+  refuseBegin,
   refuseExclude,
   refuseFailover,
   refuseInclude,
@@ -91,6 +92,16 @@ export function heedOperators(run: GroupRun): void {
       state.override = true;
       if (state.held !== undefined && state.held.rule !== 'paused') liftHold(run);
       return `${ask.by} lifted the rate limit for one failover`;
+    },
+  );
+  hear(
+    'begin',
+    'Begin without members that do not answer: { by, reason, without: ["pg-c"] }',
+    (ask) => refuseBegin(ask, view(), run.asked),
+    (ask) => {
+      // What follows is decided from what the others answer next.
+      state.without = { by: ask.by, reason: ask.reason, without: [...ask.without] };
+      return `${state.spec.name} begins without ${ask.without.join(', ')}, as soon as the others have answered once more`;
     },
   );
   hear(

@@ -6,6 +6,7 @@ import type { GroupRun } from './group-run.ts';
 import { outcomeWords, takeOver } from './group-state.ts';
 import { beginFailover, nextEpoch } from './incidents.ts';
 import { offerPrimary, offerStandby, offerStandbys } from './offers.ts';
+import { perhapsPublished } from './patches.ts';
 
 const RETRY_AFTER_NOBODY_MS = 30_000;
 
@@ -87,6 +88,8 @@ function heedPerhaps(
   state.primary = member;
   state.fork = undefined;
   takeOver(state, { inForce: rule, electable });
+  // Should it turn out to live, clients must find it.
+  state.publishing ||= perhapsPublished();
   // It may have been one: it counts among those that the policy limits.
   state.lastFailoverAtMs = Date.now();
   state.failoversAtMs = [...state.failoversAtMs.filter((atMs) => atMs > Date.now() - DAY_MS), Date.now()];

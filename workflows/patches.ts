@@ -17,3 +17,13 @@ export function attributesByChange(): boolean {
 export function roleAtElection(): boolean {
   return patched('role-at-election');
 }
+
+/** 2026-11-25: a standby whose role ended in the middle of an incident, under the role that this incident gave it, is offered one again when the promotion is told. */
+export function standbyOfferedAgain(): boolean {
+  return patched('standby-offered-again');
+}
+
+/** 2026-11-25: a member that was perhaps opened, and turns out to live, is published like any other primary. */
+export function perhapsPublished(): boolean {
+  return patched('perhaps-published');
+}

@@ -37,7 +37,7 @@ export class PrimaryHolder implements RoleHolder {
   #fail: (error: UnderstudyError) => void = () => {};
   #finishing = false;
   #running: Promise<void>;
-  /** Why the database is being stopped by us: its exit is news of the guard's then, and may be heard before the stop is answered. */
+  /** A stop that is made by us, or was told to be expected: the exit that follows is no crash, and this is why. */
   #stopping: { readonly cause: FenceCause; readonly words: string } | undefined;
 
   constructor(member: Member, order: PrimaryRole, context: RoleContext) {
@@ -282,7 +282,15 @@ export class PrimaryHolder implements RoleHolder {
     this.#phase = 'stopping';
     this.#stopping = { cause, words };
     const planned = cause === 'asked';
-    const status = await this.#member.stop(planned ? 'fast' : 'immediate', planned ? this.#order.stopWithinMs : 0, words);
+    let status: GuardStatus;
+    try {
+      status = await this.#member.stop(planned ? 'fast' : 'immediate', planned ? this.#order.stopWithinMs : 0, words);
+    } catch (error) {
+      if (!(error instanceof UnderstudyError) || error.code !== 'GuardUnreachable') throw error;
+      // What became of the database cannot be told without its guard. To go on renewing would keep the role for a member that has nothing open.
+      this.guardLost();
+      return;
+    }
     if (status.database.state !== 'stopped') {
       throw new UnderstudyError('DatabaseFailed', `the guard could not stop the database of ${this.#member.spec.name}`, { status });
     }

@@ -1,8 +1,8 @@
-import type { MemberOrder, PauseAsk } from '../decide/operator.ts';
+import type { BeginAsk, MemberOrder, PauseAsk } from '../decide/operator.ts';
 import { DURATION_WORDS, parseDuration } from '../model/units.ts';
 import { CliError, EXIT } from './exit.ts';
 import { BY, REASON, signed, withDesk } from './operator.ts';
-import { globalsOf, printData } from './output.ts';
+import { confirmHarm, globalsOf, printData, say } from './output.ts';
 import { type Program, example } from './program.ts';
 
 /** The words of an operator that a group answers at once. What lifts something needs no reason: the commands that others print are to work as they stand. */
@@ -56,6 +56,32 @@ export function register(program: Program): void {
     .option(...BY)
     .addHelpText('after', example('understudy override orders --reason "the second fault has another cause"'))
     .action(async (group, options, command) => tell(group, 'override', signed(options), command));
+  program
+    .command('begin')
+    .summary('begin a group without members that do not answer')
+    .description(
+      'Lets a group that waits for silent members begin without them, where the others leave no doubt how: what only the silent ones have is given up. A group that has begun is refused.',
+    )
+    .argument('<group>', 'the group')
+    .requiredOption('--without <members...>', 'the silent members, each by name')
+    .requiredOption(...REASON)
+    .option(...BY)
+    .addHelpText('after', example('understudy begin orders --without pg-c --reason "its host is gone for good" --yes'))
+    .action(async (group, options, command) => begin(group, { ...signed(options), without: options.without }, command));
+}
+
+/** Nobody should be asked for a yes to what is refused anyway: a group that is not there, or has begun. */
+async function begin(group: string, ask: BeginAsk, command: Program): Promise<void> {
+  const globals = globalsOf(command);
+  const answer = await withDesk(command, async ({ desk }) => {
+    const { primary } = await desk.status(group);
+    const names = ask.without.join(', ');
+    if (primary === null)
+      await confirmHarm(`This begins ${group} without ${names}: writes that only ${names} ${ask.without.length === 1 ? 'has' : 'have'} are given up.`, globals);
+    return desk.tell<string>(group, 'begin', ask);
+  });
+  await printData(globals.output, { group, word: 'begin', ...ask, answer }, () => answer);
+  say(`Next: understudy status ${group}`);
 }
 
 /** With neither, the group's rule says what is missing; with both, nobody knows what is meant. */

@@ -47,7 +47,7 @@ export function decideFounding(input: FoundingInput): Founding {
   }
   const waited = missing.filter((name) => !(input.without ?? []).includes(name));
   if (waited.length > 0) {
-    const words = `${waited.join(', ')} ${waited.length === 1 ? 'has' : 'have'} not answered, and may hold the database or a later epoch. Start the agents, or begin without them by name`;
+    const words = `${waited.join(', ')} ${waited.length === 1 ? 'has' : 'have'} not answered, and may hold the database or a later epoch. Start the agents, or begin without them: understudy begin ${input.spec.name} --without ${waited.join(' ')}`;
     return { begin: 'wait', words, missing: waited };
   }
   return amongAll(reports, running, epoch, input);

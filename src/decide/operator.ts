@@ -1,6 +1,8 @@
 import type { GroupSpec } from '../model/group.ts';
 import type { Signed } from '../model/operator.ts';
 import type { GroupStatus } from '../model/status.ts';
+import type { Answer } from './election.ts';
+import { decideFounding } from './founding.ts';
 import { DAY_MS, inWords } from './hold.ts';
 import { planSpecChange } from './spec-change.ts';
 
@@ -19,6 +21,11 @@ export type OperatorRule =
   | 'already-primary'
   | 'incident-open'
   | 'not-begun'
+  | 'already-begun'
+  | 'no-member'
+  | 'not-asked'
+  | 'has-answered'
+  | 'not-clear'
   | 'paused'
   | 'not-held'
   | 'no-end'
@@ -62,6 +69,11 @@ export interface PauseAsk extends Signed {
 
 export interface MemberOrder extends Signed {
   readonly member: string;
+}
+
+/** Begins a group without members that are silent. */
+export interface BeginAsk extends Signed {
+  readonly without: readonly string[];
 }
 
 export const LONGEST_PAUSE_MS = 30 * DAY_MS;
@@ -149,6 +161,28 @@ export function refuseOverride(ask: Signed, { status }: OperatorView): Refused |
   const anonymous = refuseAnonymous(ask);
   if (anonymous !== undefined) return anonymous;
   return status.held === undefined ? { rule: 'not-held', words: `no failover of ${status.group} is held back` } : undefined;
+}
+
+/**
+ * A person's word that a group begins without its silent members: what only they have is given up.
+ *
+ * @param answers what the members said when they were last asked; undefined where they have not been asked yet
+ */
+export function refuseBegin(ask: BeginAsk, { spec, status }: OperatorView, answers: readonly Answer[] | undefined): Refused | undefined {
+  const anonymous = refuseAnonymous(ask);
+  if (anonymous !== undefined) return anonymous;
+  // Whatever a signal may carry.
+  const without: unknown = ask.without;
+  if (!Array.isArray(without) || without.length === 0 || !without.every((name) => typeof name === 'string'))
+    return { rule: 'no-member', words: 'without whom? Each member is named, as {"without": ["pg-c"]}' };
+  const unknown = ask.without.map((name) => refuseUnknown(name, spec)).find((refused) => refused !== undefined);
+  if (unknown !== undefined) return unknown;
+  if (status.primary !== null) return { rule: 'already-begun', words: `${status.group} has begun already: ${status.primary} is its primary` };
+  if (answers === undefined) return { rule: 'not-asked', words: `the members of ${status.group} have not been asked yet: try again in a moment` };
+  const heard = ask.without.filter((name) => answers.some((answer) => answer.member === name && 'report' in answer));
+  if (heard.length > 0) return { rule: 'has-answered', words: `${heard.join(', ')} answered when last asked: nobody is left out who can be heard` };
+  const founding = decideFounding({ spec, answers, without: ask.without });
+  return founding.begin === 'found' || founding.begin === 'adopt' ? undefined : { rule: 'not-clear', words: founding.words };
 }
 
 /** An answer to a failover that waits for approval. */

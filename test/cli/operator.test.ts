@@ -76,6 +76,21 @@ describe('the words of an operator', () => {
     expect([idle.code, idle.stderr]).toEqual([1, expect.stringContaining(`no incident of ${w.group} is open`)]);
   });
 
+  scene('begin, without those who are silent, only by a yes; and show what the answers that came leave open', {}, async (w) => {
+    await w.start({ agents: ['pg-a', 'pg-b'] });
+    await w.untilStatus('it waits for pg-c', ({ words }) => words?.includes('--without pg-c') === true);
+    const unasked = await cli('begin', w.group, '--without', 'pg-c', ...WHY);
+    expect([unasked.code, unasked.stderr]).toEqual([3, expect.stringContaining('writes that only pg-c has are given up')]);
+    const answers = await cli('begin', w.group, '--without', 'pg-b', 'pg-c', ...WHY, '--yes');
+    expect([answers.code, answers.stderr]).toEqual([3, expect.stringContaining('refused by the rule has-answered\nWhy: pg-b answered')]);
+    expect(json(await cli('begin', w.group, '--without', 'pg-c', ...WHY, '--yes', '-o', 'json'))).toMatchObject({
+      word: 'begin',
+      by: 'ada',
+      without: ['pg-c'],
+    });
+    await w.untilPrimary('pg-a');
+  });
+
   scene(
     'I7: what the rate limit holds back is shown with the command that lifts it, and goes on by that command',
     { policy: { ...spec().policy, minIntervalMs: 3_600_000 } },

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import * as operator from '../../src/decide/operator.ts';
 import type { OperatorView, Refused } from '../../src/decide/operator.ts';
+import type { Answer } from '../../src/decide/election.ts';
 import { DAY_MS } from '../../src/decide/hold.ts';
 import type { GroupStatus } from '../../src/model/status.ts';
-import { async, group, groupStatus, member } from './world.ts';
+import { async, frozen, group, groupStatus, member, silent, without } from './world.ts';
 
 const NOW = 1_800_000_000_000;
 const ann = { by: 'ann', reason: 'new kernel' };
@@ -17,7 +18,17 @@ const open: Partial<GroupStatus> = {
 };
 const paused: Partial<GroupStatus> = { phase: 'paused', paused: { by: 'bob', reason: 'new disks' } };
 
-const { refuseApproval, refuseExclude, refuseFailover, refuseInclude, refuseOverride, refusePause, refuseResume, refuseSpec, refuseSwitchover } = operator;
+const waiting: Partial<GroupStatus> = { phase: 'starting', primary: null };
+const withoutC = { ...ann, without: ['pg-c'] };
+const empty = (name: string): Answer => without(frozen(name, '0/5000000', { epoch: 0, role: 'none', footprint: { state: 'empty' } }), 'live');
+/** One whose next start would be as a primary. */
+const database = (name: string): Answer => {
+  const footprint = { state: 'data', systemId: '42', version: '15', timeline: 1, checkpointLsn: '0/4000000', cleanShutdown: true, standby: false } as const;
+  return without(frozen(name, '0/5000000', { epoch: 0, role: 'none', footprint }), 'live');
+};
+
+const { refuseApproval, refuseBegin, refuseExclude, refuseFailover, refuseInclude, refuseOverride, refusePause, refuseResume, refuseSpec, refuseSwitchover } =
+  operator;
 
 const table: [name: string, refused: Refused | undefined, rule: string | undefined, words?: string][] = [
   ['a failover is taken', refuseFailover(ann, view()), undefined],
@@ -75,6 +86,38 @@ const table: [name: string, refused: Refused | undefined, rule: string | undefin
   ['a member that is not excluded is not included', refuseInclude({ ...ann, member: 'pg-b' }, view()), 'not-excluded'],
   ['I7: what is held back is let go', refuseOverride(ann, view({ held: { rule: 'min-interval', words: 'x', override: 'y' } })), undefined],
   ['I7: where nothing is held back there is nothing to override', refuseOverride(ann, view()), 'not-held'],
+  ['a group that waits for a silent member begins without it', refuseBegin(withoutC, view(waiting), [empty('pg-a'), empty('pg-b'), silent('pg-c')]), undefined],
+  ['a silent member that nobody asked is silent', refuseBegin(withoutC, view(waiting), [empty('pg-a'), empty('pg-b')]), undefined],
+  [
+    'I3: a group does not begin without one who answered',
+    refuseBegin(withoutC, view(waiting), [empty('pg-a'), silent('pg-b'), empty('pg-c')]),
+    'has-answered',
+    'pg-c',
+  ],
+  [
+    'I3: nor while another is silent that nobody named',
+    refuseBegin(withoutC, view(waiting), [empty('pg-a'), silent('pg-b'), silent('pg-c')]),
+    'not-clear',
+    'pg-b has not answered',
+  ],
+  [
+    'I1: nor where two of the others could be the primary',
+    refuseBegin(withoutC, view(waiting), [database('pg-a'), database('pg-b'), silent('pg-c')]),
+    'not-clear',
+    'could each be the primary',
+  ],
+  [
+    'I2: nor where the others are standbys, of whom nobody says which was the primary',
+    refuseBegin(withoutC, view(waiting), [frozen('pg-a'), frozen('pg-b'), silent('pg-c')]),
+    'not-clear',
+    "every copy is a standby's",
+  ],
+  ['a group that has begun does not begin', refuseBegin(withoutC, view(), [silent('pg-c')]), 'already-begun', 'pg-a is its primary'],
+  ['a group does not begin before anybody was asked', refuseBegin(withoutC, view(waiting), undefined), 'not-asked'],
+  ['a group does not begin without a stranger', refuseBegin({ ...ann, without: ['pg-x'] }, view(waiting), []), 'unknown-member'],
+  ['a group does not begin without nobody', refuseBegin({ ...ann, without: [] }, view(waiting), []), 'no-member'],
+  ['a group does not begin without what is no name', refuseBegin({ ...ann, without: 'pg-c' } as never, view(waiting), []), 'no-member'],
+  ['a group does not begin without a reason', refuseBegin({ ...withoutC, reason: '' }, view(waiting), []), 'no-reason'],
   ['an approval is heard during an incident', refuseApproval(ann, view(open)), undefined],
   ['an approval without an incident is refused', refuseApproval(ann, view()), 'no-incident'],
   ['another policy is taken', refuseSpec(group({ policy: { ...group().policy, maxPerDay: 9 } }), view(open)), undefined],

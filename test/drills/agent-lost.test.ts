@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { isAlive, signalIfThere } from '../../src/stage/pids.ts';
-import { LIMIT_MS, describeDrill, killAgent } from './drill.ts';
+import { begin, describeDrill, itEndsAlike, killAgent, LIMIT_MS } from './drill.ts';
 
 const LEASE_MS = 3000;
 
@@ -8,10 +8,7 @@ describeDrill('a guard or an agent is killed for good', { members: 3, leaseMs: L
   it(
     "I1: the primary's guard is killed: its database dies with it, and another member takes over once the lease is over",
     async () => {
-      await drill.untilSteady();
-      await drill.untilFlowing();
-      const { epoch } = await drill.status();
-      const { name } = await drill.primary();
+      const { epoch, name } = await begin(drill);
       const { guard, postmaster } = drill.running(name);
       const mark = drill.mark('guard killed', name);
       signalIfThere(guard, 'SIGKILL');
@@ -34,10 +31,7 @@ describeDrill('a guard or an agent is killed for good', { members: 3, leaseMs: L
   it(
     "I1: the primary's agent is killed and stays away: the guard closes the database before anybody else opens",
     async () => {
-      await drill.untilSteady();
-      await drill.untilFlowing();
-      const { epoch } = await drill.status();
-      const { name } = await drill.primary();
+      const { epoch, name } = await begin(drill);
       const { postmaster } = drill.running(name);
       drill.mark('agent killed for good', name);
       await killAgent(drill, name);
@@ -52,11 +46,5 @@ describeDrill('a guard or an agent is killed for good', { members: 3, leaseMs: L
     LIMIT_MS,
   );
 
-  it(
-    'I2: after all that all members are alike, exactly one of them writable',
-    async () => {
-      await drill.expectAllAlike();
-    },
-    LIMIT_MS,
-  );
+  itEndsAlike(drill);
 });

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { GROUP } from '../../src/stage/stage-file.ts';
 import { monotonicNs } from '../../src/stage/writer-log.ts';
 import { run } from '../stage/stage-command.ts';
-import { LIMIT_MS, describeDrill, killAgent, type Drill } from './drill.ts';
+import { describeDrill, itEndsAlike, killAgent, LIMIT_MS, type Drill } from './drill.ts';
 
 /** An agent is back within about a second; on a machine that is very busy it was seen to take ten. */
 const LEASE_MS = 20_000;
@@ -71,13 +71,7 @@ describeDrill('an agent is killed, and back within the lease', { members: 3, lea
     LIMIT_MS,
   );
 
-  it(
-    'I2: after all that all members are alike, exactly one of them writable',
-    async () => {
-      await drill.expectAllAlike();
-    },
-    LIMIT_MS,
-  );
+  itEndsAlike(drill);
 });
 
 /** The role that the primary's agent holds, as the server sees it. */

@@ -3,7 +3,7 @@ import { failoverWorkflowId } from '../../src/model/name.ts';
 import { lookAt } from '../../src/stage/member-answers.ts';
 import { signalIfThere } from '../../src/stage/pids.ts';
 import { GROUP } from '../../src/stage/stage-file.ts';
-import { LIMIT_MS, describeDrill, type Drill } from './drill.ts';
+import { describeDrill, itEndsAlike, LIMIT_MS, type Drill } from './drill.ts';
 import { Turns, ordersOf } from './turns.ts';
 
 const LEASE_MS = 3000;
@@ -36,13 +36,7 @@ describeDrill('the elected candidate dies in its promotion', { members: 3, lease
     LIMIT_MS,
   );
 
-  it(
-    'I2: after all that all members are alike, exactly one of them writable',
-    async () => {
-      await drill.expectAllAlike();
-    },
-    LIMIT_MS,
-  );
+  itEndsAlike(drill);
 });
 
 async function crashAndKillCandidate(drill: Drill, untilItsTime: (candidate: string, agent: number, turns: Turns) => Promise<void>): Promise<void> {

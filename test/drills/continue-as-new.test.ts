@@ -4,7 +4,7 @@ import type { GroupSpec } from '../../src/model/group.ts';
 import { GROUP } from '../../src/stage/stage-file.ts';
 import { monotonicNs } from '../../src/stage/writer-log.ts';
 import type { failoverGroup } from '../../workflows/failover-group.ts';
-import { LIMIT_MS, describeDrill, type Drill } from './drill.ts';
+import { describeDrill, itEndsAlike, LIMIT_MS, type Drill } from './drill.ts';
 
 const LEASE_MS = 4000;
 /** Fewer than offering every role takes: each run ends as soon as it may. */
@@ -60,13 +60,7 @@ describeDrill("a group's workflow begins anew under load", { members: 3, leaseMs
     LIMIT_MS,
   );
 
-  it(
-    'I2: after all that all members are alike, exactly one of them writable',
-    async () => {
-      await drill.expectAllAlike();
-    },
-    LIMIT_MS,
-  );
+  itEndsAlike(drill);
 });
 
 async function snapshot(drill: Drill) {

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { UnderstudyError } from '../../src/model/error.ts';
 import type { Incident } from '../../src/model/incident.ts';
 import { groupWorkflowId } from '../../src/model/name.ts';
@@ -232,6 +232,25 @@ export function describeDrill(title: string, options: Omit<StageOptions, 'portBa
     afterAll(() => drill.stop(failed), LIMIT_MS);
     define(drill);
   });
+}
+
+/** Waits until all is well, and says who is the primary, and of which epoch. */
+export async function begin(drill: Drill): Promise<{ epoch: number; name: string }> {
+  await drill.untilSteady();
+  await drill.untilFlowing();
+  const { epoch } = await drill.status();
+  return { epoch, name: (await drill.primary()).name };
+}
+
+/** The last test of a drill. */
+export function itEndsAlike(drill: Drill): void {
+  it(
+    'I2: after all that all members are alike, exactly one of them writable',
+    async () => {
+      await drill.expectAllAlike();
+    },
+    LIMIT_MS,
+  );
 }
 
 export async function killAgent(drill: Drill, name: string): Promise<void> {

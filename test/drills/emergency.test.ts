@@ -2,16 +2,13 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { findTemporal } from '../../src/runtime/tools/temporal.ts';
-import { LIMIT_MS, describeDrill, type Drill } from './drill.ts';
+import { begin, describeDrill, LIMIT_MS, type Drill } from './drill.ts';
 
 describeDrill("with Temporal's own command line alone", { members: 3, leaseMs: 3000, durability: 'sync' }, (drill) => {
   it(
     'a signal "switchover" swaps the roles',
     async () => {
-      await drill.untilSteady();
-      await drill.untilFlowing();
-      const { epoch } = await drill.status();
-      const { name } = await drill.primary();
+      const { epoch, name } = await begin(drill);
       drill.mark('switchover by signal', name);
       const { code } = await temporal(drill, [
         'workflow',

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { isAlive, signalIfThere } from '../../src/stage/pids.ts';
 import { monotonicNs } from '../../src/stage/writer-log.ts';
-import { type Drill, LIMIT_MS, describeDrill, killAgent } from './drill.ts';
+import { describeDrill, itEndsAlike, killAgent, LIMIT_MS, type Drill } from './drill.ts';
 
 const LEASE_MS = 3000;
 /** A busy machine takes seconds to start an agent. */
@@ -111,13 +111,7 @@ describeDrill('Temporal is away for several leases', { members: 3, leaseMs: LEAS
     LIMIT_MS,
   );
 
-  it(
-    'I2: after all that all members are alike, exactly one of them writable',
-    async () => {
-      await drill.expectAllAlike();
-    },
-    LIMIT_MS,
-  );
+  itEndsAlike(drill);
 });
 
 describeDrill('Temporal is away, and an agent is restarted meanwhile', { members: 3, leaseMs: LONG_LEASE_MS, durability: 'sync' }, (drill) => {

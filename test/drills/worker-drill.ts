@@ -6,13 +6,6 @@ import { type Act, type Moment, Turns, ordersOf } from './turns.ts';
 /** Long enough that nobody's lease ends while a test holds one of them still. */
 export const LEASE_MS = 8000;
 
-export async function begin(drill: Drill): Promise<{ epoch: number; name: string }> {
-  await drill.untilSteady();
-  await drill.untilFlowing();
-  const { epoch } = await drill.status();
-  return { epoch, name: (await drill.primary()).name };
-}
-
 export async function killWorker(drill: Drill): Promise<void> {
   const { worker } = await drill.parts();
   signalIfThere(worker, 'SIGKILL');

@@ -3,9 +3,9 @@ import { failoverWorkflowId } from '../../src/model/name.ts';
 import { signalIfThere } from '../../src/stage/pids.ts';
 import { GROUP } from '../../src/stage/stage-file.ts';
 import { monotonicNs } from '../../src/stage/writer-log.ts';
-import { LIMIT_MS, describeDrill } from './drill.ts';
+import { begin, describeDrill, itEndsAlike, LIMIT_MS } from './drill.ts';
 import type { Act, Moment } from './turns.ts';
-import { LEASE_MS, begin, expectOnePromotion, killWorker, walkAndKill } from './worker-drill.ts';
+import { LEASE_MS, expectOnePromotion, killWorker, walkAndKill } from './worker-drill.ts';
 
 const FAILOVER: readonly Act[] = ['inspect', 'promote', 'publishRecord'];
 const DURING_FAILOVER: readonly Moment[] = [
@@ -69,11 +69,5 @@ describeDrill('the only worker is killed in a failover', { members: 3, leaseMs: 
     );
   }
 
-  it(
-    'I2: after all that all members are alike, exactly one of them writable',
-    async () => {
-      await drill.expectAllAlike();
-    },
-    LIMIT_MS,
-  );
+  itEndsAlike(drill);
 });

@@ -3,9 +3,9 @@ import type { SwitchoverAsk } from '../../src/decide/operator.ts';
 import { switchoverWorkflowId } from '../../src/model/name.ts';
 import type { Started } from '../../src/model/operator.ts';
 import { GROUP } from '../../src/stage/stage-file.ts';
-import { LIMIT_MS, describeDrill } from './drill.ts';
+import { begin, describeDrill, itEndsAlike, LIMIT_MS } from './drill.ts';
 import type { Act, Moment } from './turns.ts';
-import { LEASE_MS, begin, expectOnePromotion, walkAndKill } from './worker-drill.ts';
+import { LEASE_MS, expectOnePromotion, walkAndKill } from './worker-drill.ts';
 
 const SWITCHOVER: readonly Act[] = ['inspect', 'checkpoint', 'stepDown', 'promote', 'publishRecord'];
 const DURING_SWITCHOVER: readonly Moment[] = [
@@ -36,11 +36,5 @@ describeDrill('the only worker is killed in a switchover', { members: 3, leaseMs
     );
   }
 
-  it(
-    'I2: after all that all members are alike, exactly one of them writable',
-    async () => {
-      await drill.expectAllAlike();
-    },
-    LIMIT_MS,
-  );
+  itEndsAlike(drill);
 });

@@ -1,8 +1,16 @@
 import { describe, expect } from 'vitest';
 import { useStage } from '../support/workflow-stage.ts';
-import type { World } from '../support/workflow-world.ts';
+import { SIGNED, type World } from '../support/workflow-world.ts';
 
 const { scene } = useStage();
+
+async function ruleOf(asked: Promise<unknown>): Promise<string> {
+  const error = await asked.then(
+    () => undefined,
+    (reason: unknown) => reason as { cause?: { details?: { rule?: string }[] } },
+  );
+  return error?.cause?.details?.[0]?.rule ?? 'not refused';
+}
 
 /** A database that was there before Understudy. */
 function holds(w: World, name: string): void {
@@ -90,6 +98,30 @@ describe('a group begins', () => {
     await w.start();
     const { words } = await w.untilStatus('it has stopped', ({ phase }) => phase === 'stopped');
     expect(words).toContain('pg-b epoch 4');
+  });
+
+  scene("without a silent member by a person's word, where the others leave no doubt; the one left out joins when it is back", {}, async (w) => {
+    await w.start({ agents: ['pg-a', 'pg-b'] });
+    await w.untilStatus('it says whom it waits for', ({ words }) => words?.includes('understudy begin') === true);
+    expect(await ruleOf(w.ask('begin', { without: ['pg-b'] }))).toBe('has-answered');
+    expect(await ruleOf(w.ask('begin', {}))).toBe('no-member');
+    expect(w.asked('primary')).toEqual([]);
+    expect(await w.ask('begin', { without: ['pg-c'] })).toContain('begins without pg-c');
+    await w.untilPrimary('pg-a');
+    expect(await ruleOf(w.ask('begin', { without: ['pg-c'] }))).toBe('already-begun');
+    w.member('pg-c').start();
+    await w.untilStatus('pg-c follows', ({ members }) => members.some(({ name, phase }) => name === 'pg-c' && phase === 'following'));
+  });
+
+  scene('without a silent member by a signal, too, in whichever run it is heard', {}, async (w) => {
+    await w.start({ agents: ['pg-a', 'pg-b'], input: { eventsARun: 20 } });
+    await w.until('a second run asks', async () => {
+      const { runId, raw } = await w.handle.describe();
+      return raw.workflowExecutionInfo?.firstRunId !== undefined && raw.workflowExecutionInfo.firstRunId !== runId;
+    });
+    await w.untilStatus('it says whom it waits for', ({ words }) => words?.includes('pg-c') === true);
+    await w.handle.signal('begin', { ...SIGNED, without: ['pg-c'] });
+    await w.untilPrimary('pg-a');
   });
 
   scene('where no member ever answers it goes on asking in one run after another, so that its history does not fill up', {}, async (w) => {

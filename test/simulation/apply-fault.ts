@@ -1,0 +1,228 @@
+import type { Proc } from './engine.ts';
+import type { Fault } from './faults.ts';
+import { runningGuard } from './guard-process.ts';
+import type { MemberHost } from './members.ts';
+import { SERVER } from './server.ts';
+import type { World } from './world.ts';
+
+const SIGNED = { by: 'ada', reason: 'to see what happens' };
+const OTHER = { by: 'bob', reason: 'because' };
+
+/** Lets one fault happen, and has it undone after its time. */
+export function applyFault(world: World, fault: Fault): void {
+  const { engine, network, server, records } = world;
+  const host = hostOf(world, fault.who);
+  const { forMs, dice } = fault;
+  const others = world.spec.members.map(({ name }) => name).filter((name) => name !== host.name);
+  const other = others[Math.floor(dice * others.length)] ?? host.name;
+  world.note('FAULT', () => `${fault.kind} ${host.name}${fault.kind.includes('member') ? ` and ${other}` : ''} for ${forMs} ms`);
+  switch (fault.kind) {
+    case 'agent-killed':
+      host.restartAgentMs = forMs;
+      kill(host.agent);
+      return;
+    case 'agent-frozen':
+      return freeze([host.agent]);
+    case 'guard-killed':
+      return kill(runningGuard(host.machine)?.proc);
+    case 'guard-frozen':
+      return freeze([runningGuard(host.machine)?.proc]);
+    case 'database-killed':
+      return kill(host.database?.proc);
+    case 'database-frozen':
+      return freeze([host.database?.proc]);
+    case 'node-killed':
+      host.restartAgentMs = forMs;
+      for (const proc of host.procs) kill(proc);
+      return;
+    case 'node-frozen':
+      return freeze(host.procs);
+    case 'power-lost':
+      host.losePower();
+      world.undo(forMs, () => host.boot());
+      return;
+    case 'machine-paused':
+      return pauseMachine(host);
+    case 'temporal-killed':
+      server.kill();
+      world.undo(forMs, () => server.start());
+      return;
+    case 'temporal-frozen':
+      server.freeze();
+      world.undo(forMs, () => server.thaw());
+      return;
+    case 'workers-away':
+      server.workersFromMs = Math.max(server.workersFromMs, engine.nowMs + forMs);
+      return;
+    case 'cut-from-all':
+      for (const name of [...others, SERVER]) cut(host.name, name);
+      return;
+    case 'cut-from-temporal':
+      return cut(host.name, SERVER);
+    case 'cut-to-temporal':
+      return dice < 0.5 ? cutOneWay(host.name, SERVER) : cutOneWay(SERVER, host.name);
+    case 'cut-from-member':
+      return cut(host.name, other);
+    case 'cut-to-member':
+      return cutOneWay(host.name, other);
+    case 'temporal-cut-off':
+      for (const name of [host.name, ...others]) cut(name, SERVER);
+      return;
+    case 'slow-to-temporal':
+      slow(host.name, SERVER);
+      return slow(SERVER, host.name);
+    case 'slow-to-members':
+      for (const name of others) slow(host.name, name);
+      return;
+    case 'flapping':
+      for (let atMs = 0; atMs < forMs; atMs += 200) engine.at(atMs, undefined, () => cut(host.name, dice < 0.5 ? SERVER : other, 120));
+      return;
+    case 'disk-full':
+      world.fullDisks.add(host.name);
+      world.undo(forMs, () => world.fullDisks.delete(host.name));
+      return;
+    case 'disk-hangs':
+      if (host.database !== undefined) host.database.hungUntilMs = engine.nowMs + forMs;
+      return;
+    case 'late-server':
+      server.lateMs = 1000;
+      return;
+    case 'failover-asked':
+      return ask('failover', { ...SIGNED, ...(dice < 0.4 ? { to: other } : {}) });
+    case 'switchover-asked':
+      return ask('switchover', { ...OTHER, ...(dice < 0.6 ? { to: other } : {}) });
+    case 'paused':
+      ask('pause', { ...SIGNED, untilResumed: true });
+      world.undo(forMs, () => ask('resume', SIGNED));
+      return;
+    case 'excluded':
+      ask('exclude', { ...SIGNED, member: other });
+      world.undo(forMs, () => ask('include', { ...OTHER, member: other }));
+      return;
+    case 'overridden':
+      world.checks.minIntervalMs = 0;
+      return ask('override', SIGNED);
+    case 'continued-as-new':
+      if (world.group !== undefined) {
+        world.group.suggested = true;
+        world.group.addJob(() => {});
+      }
+      return;
+    case 'terminated-and-started':
+      world.needsPerson = true;
+      world.checks.minIntervalMs = 0;
+      return server.whenUp(() => {
+        server.terminate(`group/${world.spec.name}`);
+        startAgain(Math.max(50, dice * 2000));
+      });
+    case 'reset-to-the-start':
+      world.needsPerson = true;
+      world.checks.minIntervalMs = 0;
+      return server.whenUp(() => {
+        const [input] = world.group?.args ?? [];
+        server.terminate(`group/${world.spec.name}`);
+        world.startGroup((input as object | undefined) ?? { spec: world.spec, specHash: 'h' });
+      });
+    case 'role-paused':
+      return server.whenUp(() => server.pauseRoles(host.name));
+    case 'promoted-by-hand': {
+      const { database } = host;
+      if (database?.inRecovery === true && database.accepts && database.proc.state === 'running') {
+        world.needsPerson = true;
+        database.promote(true, () => {});
+      }
+      return;
+    }
+    case 'stopped-by-hand':
+      if (host.database?.proc.state === 'running') host.database.stopInOrder();
+      return;
+    case 'replay-paused': {
+      const { database } = host;
+      if (database === undefined) return;
+      database.replayPaused = true;
+      world.undo(forMs, () => {
+        database.replayPaused = false;
+      });
+      return;
+    }
+    case 'record-stolen':
+      records.overwrite({
+        state: 'owned',
+        record: { name: 'orders.example.', type: 'CNAME', ttlSeconds: 1, values: ['elsewhere.'], owner: 'another/group', epoch: 1 },
+      });
+      world.undo(forMs, () => {
+        records.overwrite({ state: 'absent' });
+        world.needsPerson = true;
+      });
+      return;
+    case 'names-away':
+      records.downUntilMs = engine.nowMs + forMs;
+      return;
+    case 'names-slow':
+      records.slowMs = 2000;
+      world.undo(forMs, () => {
+        records.slowMs = 0;
+      });
+      return;
+  }
+
+  function kill(proc: Proc | undefined): void {
+    if (proc !== undefined) engine.kill(proc);
+  }
+
+  function freeze(procs: readonly (Proc | undefined)[]): void {
+    const frozen = procs.filter((proc) => proc !== undefined);
+    for (const proc of frozen) engine.freeze(proc);
+    world.undo(forMs, () => {
+      for (const proc of frozen) engine.thaw(proc);
+      const { database } = host;
+      if (database?.proc.state === 'running') world.checks.resumed(database);
+    });
+  }
+
+  function pauseMachine({ machine, procs }: MemberHost): void {
+    world.checks.clocksStood = true;
+    machine.pausedSinceMs = engine.nowMs;
+    for (const proc of procs) engine.freeze(proc);
+    world.undo(forMs, () => {
+      machine.pausedMs += engine.nowMs - (machine.pausedSinceMs ?? engine.nowMs);
+      machine.pausedSinceMs = undefined;
+      for (const proc of procs) engine.thaw(proc);
+    });
+  }
+
+  function cutOneWay(from: string, to: string, lastsMs = forMs): void {
+    network.cut(from, to);
+    world.undo(lastsMs, () => network.heal(from, to));
+  }
+
+  function cut(a: string, b: string, lastsMs = forMs): void {
+    cutOneWay(a, b, lastsMs);
+    cutOneWay(b, a, lastsMs);
+  }
+
+  function slow(from: string, to: string): void {
+    const byMs = dice * 1.5 * world.spec.leaseMs;
+    network.slow(from, to, byMs);
+    world.undo(forMs, () => network.slow(from, to, -byMs));
+  }
+
+  function ask(word: string, of: object): void {
+    server.whenUp(() => world.group?.addUpdate(word, [of], (answer) => world.note('operator', () => `${word} ${JSON.stringify(of)}: ${answer}`)));
+  }
+
+  /** As `understudy apply` does: not while an incident of its former life runs. */
+  function startAgain(afterMs: number): void {
+    server.later(afterMs, () => {
+      if (world.incidentOpen) startAgain(500);
+      else world.startGroup();
+    });
+  }
+}
+
+function hostOf(world: World, who: Fault['who']): MemberHost {
+  const names = world.spec.members.map(({ name }) => name);
+  const open = [...world.databases()].find((database) => !database.inRecovery)?.name ?? world.status?.primary ?? names[0] ?? '';
+  const others = names.filter((name) => name !== open);
+  return world.host(who === 'primary' ? open : ((who === 'first' ? others[0] : others.at(-1)) ?? open));
+}
