@@ -17,6 +17,7 @@ const ROOMS = [
   'src/client',
   'src/replay',
   'src/stage',
+  'src/drills',
   'src/cli',
   'src/bin',
   'workflows',
@@ -52,6 +53,8 @@ const TABLE: Record<Room, Rule> = {
     rooms: ['src/model', 'src/decide', 'src/runtime', 'src/database', 'src/providers', 'src/guard', 'src/agent', 'src/client', 'activities', 'workflows'],
     packages: ANY,
   },
+  // Real faults on a stage in a network that can be cut.
+  'src/drills': { rooms: ['src/model', 'src/decide', 'src/runtime', 'src/client', 'src/stage', 'activities', 'workflows'], packages: ANY },
   'src/cli': {
     // `understudy agent` and `understudy worker` are the processes of bin: there, and only there, bin is imported.
     rooms: [

@@ -172,6 +172,28 @@ export class Member {
     this.#note(settings, await live.settle(settings));
   }
 
+  /**
+   * Puts back in force what somebody has outranked since it was settled (ALTER SYSTEM): a commit rule that is recorded and not in force would lose writes (I2),
+   * and a standby that was pointed elsewhere follows nobody. It takes turns with every order about settings, so that it brings no older one back.
+   */
+  async keepSettled(live: LiveDatabase): Promise<void> {
+    try {
+      if (this.#settled === undefined || (await live.outranked(this.#settled)).length === 0) return;
+      await this.exclusively(async () => {
+        const settings = this.#settled;
+        if (settings === undefined || this.#live !== live) return;
+        const names = await live.outranked(settings);
+        if (names.length === 0) return;
+        this.log.warn({ names }, 'somebody has outranked settings of Understudy: they are put in force again');
+        await this.settle(live, settings);
+      });
+    } catch (error) {
+      // It is tried again at the next look; what it means for writes is told by the write probe.
+      if (!(error instanceof UnderstudyError)) throw error;
+      this.log.warn({ err: error }, 'settings of Understudy are outranked, and cannot be put in force again yet');
+    }
+  }
+
   /** Stops receiving: this member's place is frozen from here on (protocol 3.2). */
   async detach(live: LiveDatabase, settings: Omit<Settings, 'upstream'>): Promise<void> {
     await live.detach({ ...settings, upstream: undefined });

@@ -197,6 +197,7 @@ export class PrimaryHolder implements RoleHolder {
     if (this.#pulse.inRecovery) return { cause: 'not-ours', words: 'the database is in recovery: somebody restarted it as a standby' };
     this.#member.metrics.saw(this.#pulse);
     this.#tell();
+    if (alsoWrite) await this.#member.keepSettled(live);
     return alsoWrite ? writes.judge(await this.#member.metrics.timeProbe(() => live.probeWrite(Math.min(this.#order.hungAfterMs, 2000)))) : undefined;
   }
 

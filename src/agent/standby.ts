@@ -204,6 +204,7 @@ export class StandbyHolder implements RoleHolder {
     }
     const words = `not receiving from ${this.#order.upstream.member}`;
     this.#brokenSinceMs ??= bootTimeMs();
+    if (!this.#member.detached) await this.#member.keepSettled(live);
     // What breaks every standby's connection at once is mostly the end of the primary, and an incident that asks each of them is under way.
     if (this.#phase !== 'following' || bootTimeMs() - this.#brokenSinceMs > BROKEN_IS_NEWS_MS) this.#enter('starting', words, true);
     else this.#words = words;

@@ -87,6 +87,8 @@ export interface LiveDatabase {
    * standby, where it binds nothing.
    */
   settle(settings: Settings): Promise<boolean>;
+  /** Which of these settings are not in force, though they were settled: something outranks them since, such as ALTER SYSTEM. Empty where all are. */
+  outranked(settings: Settings): Promise<readonly string[]>;
   /** Stops receiving and returns once the receiver is gone: the place is frozen. */
   detach(settings: Settings): Promise<void>;
   /** Leaves recovery; returns once it writes on a new timeline. `already` where it had. */

@@ -1,3 +1,4 @@
+import type { ReaderLook } from './reader-log.ts';
 import type { Acknowledgement } from './writer-log.ts';
 
 /**
@@ -124,6 +125,33 @@ function whoLost(write: Acknowledgement, faults: readonly FaultMark[]): number {
   const before = faults.findLastIndex((fault) => fault.t0Ns <= write.ns);
   if (before >= 0 && faults[before]?.oldPort === write.port) return before;
   return Math.min(before + 1, faults.length - 1);
+}
+
+/**
+ * Acknowledgements on a timeline that another member had left behind by then: it had acknowledged on a later one. Two members took writes at once, or
+ * one after the other in the wrong order (I1). Holds for any number of faults, whoever was the primary in between.
+ */
+export function findOvertaken(acknowledged: readonly Acknowledgement[]): Acknowledgement[] {
+  const overtaken: Acknowledgement[] = [];
+  let highest: { timeline: number; port: number } | undefined;
+  for (const write of acknowledged.toSorted((a, b) => a.ns - b.ns)) {
+    const { timeline, port } = write;
+    if (timeline === undefined) continue;
+    if (highest !== undefined && (timeline < highest.timeline || (timeline === highest.timeline && port !== highest.port))) overtaken.push(write);
+    else highest = { timeline, port };
+  }
+  return overtaken;
+}
+
+/** Looks at a member that was still open after another one was, on a later timeline: it was asked after the other's answer was there (I1). */
+export function findZombieLooks(looks: readonly ReaderLook[]): ReaderLook[] {
+  const zombies: ReaderLook[] = [];
+  const open = looks.filter((look) => look.open).toSorted((a, b) => a.ns - b.ns);
+  for (const look of open) {
+    const before = open.filter((other) => other.ns < look.askedNs && other.port !== look.port);
+    if (before.some((other) => other.timeline >= look.timeline)) zombies.push(look);
+  }
+  return zombies;
 }
 
 /** What is wrong with the members at the end, in words; nothing where all is well. */

@@ -87,7 +87,7 @@ export async function inject(
 }
 
 /** Stops every process of a node. What the database forks meanwhile is found by another look, until one finds nothing new. */
-function freeze(agent: number, guard: number): number[] {
+export function freeze(agent: number, guard: number): number[] {
   const frozen = new Set<number>();
   for (let found = true; found;) {
     found = false;

@@ -30,16 +30,16 @@ export async function judge(stage: Stage, writers: Writers, trials: readonly Tri
   const { primary } = await statusOf(stage);
   const open = stage.members.find(({ name }) => name === primary);
   if (open === undefined) throw new StageError('the group has no primary at the end');
-  const end = await endOfLog(open.port);
+  const end = await endOfLog(open);
   await waitUntil(
     'every member to have replayed the same log',
     async () => {
-      const there = await Promise.all(stage.members.map(async ({ name, port }) => ((await hasReplayed(port, end)) ? [] : [`${name} has not replayed ${end}`])));
+      const there = await Promise.all(stage.members.map(async (one) => ((await hasReplayed(one, end)) ? [] : [`${one.name} has not replayed ${end}`])));
       return there.flat();
     },
     { limitMs: REPLAY_LIMIT_MS, signal },
   );
-  const [rows, members] = await Promise.all([rowsOf(open.port), Promise.all(stage.members.map(({ name, port }) => finalAnswer(name, port)))]);
+  const [rows, members] = await Promise.all([rowsOf(open), Promise.all(stage.members.map((one) => finalAnswer(one.name, one)))]);
   const ofPinned = pinned.flatMap((log) => log.acknowledged);
   const lost = findLost([...writer.acknowledged, ...ofPinned], rows);
   const duplicates = findDuplicates(rows);

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { MemberAnswer, Row } from './checker.ts';
+import type { HostPort } from '../model/config.ts';
 import { HOST } from './ports.ts';
 import { DATABASE } from './stage-file.ts';
 import { WRITES_TABLE } from './writer.ts';
@@ -15,14 +16,16 @@ export interface MemberLook {
   readonly syncRule: string;
 }
 
+/** A member's address; a port alone is one of this host's own. */
+export type Place = number | HostPort;
+
 const CONNECT_TIMEOUT_MS = 1_000;
 const QUERY_TIMEOUT_MS = 5_000;
 
 /** A connection for one question after another. A server that hangs is given up in time. */
-export async function withMember<T>(port: number, ask: (client: pg.Client) => Promise<T>): Promise<T> {
+export async function withMember<T>(place: Place, ask: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({
-    host: HOST,
-    port,
+    ...(typeof place === 'number' ? { host: HOST, port: place } : { host: place.host, port: place.port }),
     ...DATABASE,
     application_name: 'understudy-stage',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -39,9 +42,9 @@ export async function withMember<T>(port: number, ask: (client: pg.Client) => Pr
 }
 
 /** How the member stands; in words why it does not say. */
-export async function lookAt(port: number): Promise<MemberLook | { readonly silent: string }> {
+export async function lookAt(place: Place): Promise<MemberLook | { readonly silent: string }> {
   try {
-    return await withMember(port, async (client) => {
+    return await withMember(place, async (client) => {
       const { rows } = await client.query<{ recovering: boolean; streaming: boolean; followers: number; confirming: number; rule: string }>(
         `select pg_is_in_recovery() as recovering,
                 exists (select from pg_stat_wal_receiver where status = 'streaming') as streaming,
@@ -59,24 +62,24 @@ export async function lookAt(port: number): Promise<MemberLook | { readonly sile
   }
 }
 
-export async function rowsOf(port: number): Promise<Row[]> {
-  return withMember(port, async (client) => {
+export async function rowsOf(place: Place): Promise<Row[]> {
+  return withMember(place, async (client) => {
     const { rows } = await client.query<{ by: string; id: string }>(`select by, id from ${WRITES_TABLE}`);
     return rows.map(({ by, id }) => ({ by, id: Number(id) }));
   });
 }
 
 /** Where the primary's log ends now. */
-export async function endOfLog(port: number): Promise<string> {
-  return withMember(port, async (client) => {
+export async function endOfLog(place: Place): Promise<string> {
+  return withMember(place, async (client) => {
     const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn');
     return rows[0]?.lsn ?? '0/0';
   });
 }
 
 /** Whether a member has replayed the log up to there; a primary always has. */
-export async function hasReplayed(port: number, lsn: string): Promise<boolean> {
-  return withMember(port, async (client) => {
+export async function hasReplayed(place: Place, lsn: string): Promise<boolean> {
+  return withMember(place, async (client) => {
     const { rows } = await client.query<{ there: boolean }>(
       'select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() >= $1::pg_lsn else true end as there',
       [lsn],
@@ -86,8 +89,8 @@ export async function hasReplayed(port: number, lsn: string): Promise<boolean> {
 }
 
 /** The timeline that it writes, or receives: the control file's is the one of the last checkpoint, and may be an old one. */
-export async function finalAnswer(member: string, port: number): Promise<MemberAnswer> {
-  return withMember(port, async (client) => {
+export async function finalAnswer(member: string, place: Place): Promise<MemberAnswer> {
+  return withMember(place, async (client) => {
     const { rows } = await client.query<{ recovering: boolean; timeline: number | null; count: number; print: string }>(
       `select pg_is_in_recovery() as recovering,
               case when pg_is_in_recovery() then (select received_tli from pg_stat_wal_receiver)

@@ -1,7 +1,8 @@
 import { Connection } from '@temporalio/client';
 import { ATTRIBUTES } from '../model/attribute.ts';
 import { type StageLayout, KEY_NAME, RECORD, ZONE, logFileOf, memberName, GROUP } from './stage-file.ts';
-import { HOST, type StagePorts } from './ports.ts';
+import type { StageNetwork } from './network.ts';
+import type { StagePorts } from './ports.ts';
 import { type PartOptions, programFile } from './processes.ts';
 
 /** How each part of the stage is started: the same programs, with the same options, as an operator would start them. */
@@ -9,6 +10,7 @@ import { type PartOptions, programFile } from './processes.ts';
 export interface PartsContext {
   readonly layout: StageLayout;
   readonly ports: StagePorts;
+  readonly network: StageNetwork;
   readonly env: NodeJS.ProcessEnv;
   readonly temporalPath: string;
 }
@@ -22,17 +24,19 @@ const LIMIT_MS = 30_000;
  */
 const SERVER_SETTINGS = ['history.timerProcessorMaxTimeShift="5ms"', 'history.transferProcessorMaxPollRPS=2000', 'history.timerProcessorMaxPollRPS=2000'];
 
-export function temporalPart({ layout, ports, env, temporalPath }: PartsContext): PartOptions {
+export function temporalPart(context: PartsContext): PartOptions {
+  const { layout, ports, network, temporalPath } = context;
+  const host = network.hostOf('temporal');
   return {
-    ...common('temporal', layout, env),
+    ...common('temporal', context),
     command: temporalPath,
     args: [
       'server',
       'start-dev',
       '--ip',
-      HOST,
+      network.temporalListensOn,
       '--ui-ip',
-      HOST,
+      network.temporalListensOn,
       '--port',
       String(ports.temporal),
       '--ui-port',
@@ -53,18 +57,19 @@ export function temporalPart({ layout, ports, env, temporalPath }: PartsContext)
       ...SERVER_SETTINGS.flatMap((setting) => ['--dynamic-config-value', setting]),
       ...Object.values(ATTRIBUTES).flatMap(({ name, type }) => ['--search-attribute', `${name}=${type}`]),
     ],
-    ready: async (signal) => untilTemporalAnswers(ports.temporal, signal),
+    ready: async (signal) => untilTemporalAnswers(`${host}:${ports.temporal}`, signal),
   };
 }
 
-export function dnsPart({ layout, ports, env }: PartsContext): PartOptions {
+export function dnsPart(context: PartsContext): PartOptions {
+  const { layout, ports, network } = context;
   return {
-    ...common('dns', layout, env),
+    ...common('dns', context),
     command: process.execPath,
     args: [
       programFile('dns'),
       '--listen',
-      `${HOST}:${ports.dns}`,
+      `${network.hostOf('dns')}:${ports.dns}`,
       '--zone',
       ZONE,
       '--key',
@@ -73,41 +78,43 @@ export function dnsPart({ layout, ports, env }: PartsContext): PartOptions {
       layout.secret,
       '--state-file',
       layout.dnsState,
-      ...ports.members.flatMap((_, index) => ['--record', `${memberName(index)}.${ZONE} 60 A ${HOST}`]),
+      ...ports.members.map((_, index) => memberName(index)).flatMap((name) => ['--record', `${name}.${ZONE} 60 A ${network.hostOf(name)}`]),
     ],
     ready: 'line',
   };
 }
 
-export function workerPart({ layout, env }: PartsContext): PartOptions {
-  return { ...common('worker', layout, env), command: process.execPath, args: [programFile('worker'), '--config', layout.config], ready: 'line' };
+export function workerPart(context: PartsContext): PartOptions {
+  return { ...common('worker', context), command: process.execPath, args: [programFile('worker'), '--config', context.layout.config], ready: 'line' };
 }
 
-export function agentPart({ layout, env }: PartsContext, member: string): PartOptions {
+export function agentPart(context: PartsContext, member: string): PartOptions {
   return {
-    ...common(member, layout, env),
+    ...common(member, context),
     command: process.execPath,
-    args: [programFile('agent'), '--config', layout.config, '--group', GROUP, '--member', member],
+    args: [programFile('agent'), '--config', context.layout.config, '--group', GROUP, '--member', member],
     ready: 'line',
   };
 }
 
-export function besidePart({ layout, env }: PartsContext, name: string, program: string, args: readonly string[]): PartOptions {
-  return { ...common(name, layout, env), command: process.execPath, args: [programFile(program), ...args], ready: 'line' };
+/** @param at the part that it runs beside */
+export function besidePart(context: PartsContext, name: string, program: string, args: readonly string[], at: string): PartOptions {
+  return { ...common(name, context, at), command: process.execPath, args: [programFile(program), ...args], ready: 'line' };
 }
 
-const common = (name: string, layout: StageLayout, env: NodeJS.ProcessEnv) => ({
+const common = (name: string, { layout, env, network }: PartsContext, at: string = name) => ({
   name,
+  enter: network.enter(at),
   logFile: logFileOf(layout, name),
   env,
   cwd: layout.dir,
   limitMs: LIMIT_MS,
 });
 
-async function untilTemporalAnswers(port: number, signal: AbortSignal): Promise<void> {
+async function untilTemporalAnswers(address: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const connection = Connection.lazy({
-      address: `${HOST}:${port}`,
+      address,
       connectTimeout: 500,
       channelArgs: { 'grpc.initial_reconnect_backoff_ms': 50, 'grpc.max_reconnect_backoff_ms': 100 },
     });

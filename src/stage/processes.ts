@@ -21,6 +21,8 @@ export interface Part {
 
 export interface PartOptions {
   readonly name: string;
+  /** What stands before the command so that it runs where the part is; it must become the command, and not its parent. */
+  readonly enter?: readonly string[];
   readonly command: string;
   readonly args: readonly string[];
   readonly logFile: string;
@@ -43,8 +45,12 @@ export const programFile = (name: string): string => path.join(path.dirname(file
 export async function startPart(options: PartOptions): Promise<Part & { readonly line: unknown }> {
   const log = openSync(options.logFile, 'a', 0o644);
   const setpriv = findOnPath('setpriv', process.env);
-  const [command, args] =
-    setpriv === undefined ? [options.command, [...options.args]] : [setpriv, ['--pdeathsig', 'KILL', '--', options.command, ...options.args]];
+  const [command = '', ...args] = [
+    ...(setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', '--']),
+    ...(options.enter ?? []),
+    options.command,
+    ...options.args,
+  ];
   let child: ChildProcess;
   try {
     child = spawn(command, args, { cwd: options.cwd, env: options.env, detached: true, stdio: ['ignore', options.ready === 'line' ? 'pipe' : log, log] });

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { stringify } from 'yaml';
 import { UnderstudyError } from '../model/error.ts';
 import type { Account } from './account.ts';
+import { LOOPBACK, type StageNetwork } from './network.ts';
 import type { StagePorts } from './ports.ts';
-import { HOST } from './ports.ts';
 
 /** Where everything of a stage lies. */
 export interface StageLayout {
@@ -26,6 +26,8 @@ export interface StageOptions {
   readonly leaseMs: number;
   readonly durability: 'sync' | 'async';
   readonly portBase: number;
+  /** Left out: all on this host's own loopback. */
+  readonly network?: StageNetwork;
 }
 
 export const GROUP = 'orders';
@@ -126,23 +128,25 @@ export async function writeConfig(
   account: Account | undefined,
   adjust?: (config: StageConfig) => Promise<void>,
 ): Promise<void> {
+  const network = options.network ?? LOOPBACK;
+  const hostOf = (part: string): string => network.hostOf(part);
   const names = ports.members.map((_, index) => memberName(index));
   const members = Object.fromEntries(
     names.map((name, index) => [
       name,
       {
-        address: `${HOST}:${ports.members[index]}`,
+        address: `${hostOf(name)}:${ports.members[index]}`,
         dnsName: `${name}.${ZONE}`,
         ...makeMemberDirs(layout, name, account),
       },
     ]),
   );
   const config: StageConfig = {
-    temporal: { address: `${HOST}:${ports.temporal}`, namespace: 'default', ui: `http://${HOST}:${ports.ui}` },
+    temporal: { address: `${hostOf('temporal')}:${ports.temporal}`, namespace: 'default', ui: `http://${hostOf('temporal')}:${ports.ui}` },
     providers: {
       main: {
         type: 'rfc2136',
-        server: `${HOST}:${ports.dns}`,
+        server: `${hostOf('dns')}:${ports.dns}`,
         zone: ZONE,
         tsig: { name: KEY_NAME, algorithm: 'hmac-sha256', secret: { file: layout.secret } },
         timeout: '1s',

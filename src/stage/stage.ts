@@ -5,7 +5,6 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { applyConfig } from '../client/apply.ts';
 import { GuardClient } from '../guard/client.ts';
-import type { Config } from '../model/config.ts';
 import { UnderstudyError } from '../model/error.ts';
 import { loadConfig } from '../runtime/config.ts';
 import { type Connected, connect } from '../runtime/connection.ts';
@@ -14,7 +13,9 @@ import { findTemporal } from '../runtime/tools/temporal.ts';
 import { accountOf } from './account.ts';
 import { type PartsContext, STAGE_RECORD, agentPart, besidePart, dnsPart, temporalPart, workerPart } from './parts.ts';
 import { STAGE_VARIABLE, guardOf, killRemains, postmasterBelow, signalIfThere } from './pids.ts';
-import { HOST, choosePorts } from './ports.ts';
+import type { Config, HostPort } from '../model/config.ts';
+import { LOOPBACK } from './network.ts';
+import { choosePorts } from './ports.ts';
 import { type Part, type PartOptions, startPart } from './processes.ts';
 import {
   DATABASE,
@@ -38,10 +39,16 @@ export interface StartOptions extends StageOptions {
   readonly signal: AbortSignal;
   /** Remove the directory at the end. */
   readonly temporary: boolean;
+  /** Called once the directory is there and nothing is in it: to lay disks below it. */
+  readonly prepare?: (layout: StageLayout) => Promise<void>;
   /** Changes the configuration before anything starts: a test's stage may want passwords, TLS or a codec. */
   readonly adjust?: (config: StageConfig) => Promise<void>;
   /** For every process of the stage, on top of our own environment; undefined takes a variable away. */
   readonly env?: NodeJS.ProcessEnv;
+}
+
+export interface StageMember extends HostPort {
+  readonly name: string;
 }
 
 const STEADY_LIMIT_MS = 60_000;
@@ -56,7 +63,7 @@ export class Stage {
   readonly connected: Connected;
   readonly postgresVersion: string;
   readonly options: StageOptions;
-  readonly members: readonly { readonly name: string; readonly port: number }[];
+  readonly members: readonly StageMember[];
   readonly #crew: Crew;
 
   private constructor(crew: Crew, config: Config, connected: Connected, postgresVersion: string, options: StageOptions) {
@@ -66,11 +73,15 @@ export class Stage {
     this.connected = connected;
     this.postgresVersion = postgresVersion;
     this.options = options;
-    this.members = crew.context.ports.members.map((port, index) => ({ name: memberName(index), port }));
+    this.members = crew.context.ports.members.map((port, index) => ({ name: memberName(index), host: crew.context.network.hostOf(memberName(index)), port }));
   }
 
   get dnsPort(): number {
-    return this.#crew.context.ports.dns;
+    return this.dns.port;
+  }
+
+  get dns(): HostPort {
+    return { host: this.#crew.context.network.hostOf('dns'), port: this.#crew.context.ports.dns };
   }
 
   /**
@@ -87,7 +98,9 @@ export class Stage {
     ]);
     options.signal.throwIfAborted();
     const layout = makeStageDir(options.dir, account);
-    const crew = new Crew(layout, { layout, ports, temporalPath: temporal.path, env: options.env ?? {} }, options.temporary);
+    await options.prepare?.(layout);
+    const network = options.network ?? LOOPBACK;
+    const crew = new Crew(layout, { layout, ports, network, temporalPath: temporal.path, env: options.env ?? {} }, options.temporary);
     let connected: Connected | undefined;
     try {
       await writeConfig(layout, ports, options, postgres.binDir, account, options.adjust);
@@ -115,7 +128,7 @@ export class Stage {
     return {
       temporal: { address: temporal.address ?? '', ui: temporal.ui ?? '', namespace: this.connected.namespace },
       group: GROUP,
-      dns: { address: `${HOST}:${this.dnsPort}` },
+      dns: { address: `${this.dns.host}:${this.dns.port}` },
       record: STAGE_RECORD,
       ...DATABASE,
       config: this.layout.config,
@@ -125,9 +138,10 @@ export class Stage {
     };
   }
 
-  async #describeMember({ name, port }: { name: string; port: number }): Promise<MemberLine> {
+  async #describeMember(member: StageMember): Promise<MemberLine> {
+    const { name, port } = member;
     const home = memberDirOf(this.layout, name);
-    const look = await lookAt(port);
+    const look = await lookAt(member);
     return {
       name,
       role: 'silent' in look ? 'none' : look.inRecovery ? 'standby' : 'primary',
@@ -156,9 +170,18 @@ export class Stage {
     return this.#crew.start(name);
   }
 
-  /** Runs a program of ours beside the stage; it is ended with it, first of all. */
-  async runBeside(name: string, program: string, args: readonly string[]): Promise<Part> {
-    return this.#crew.runBeside(name, program, args);
+  /** The process id of a part that runs: a member's agent, or `temporal`, `dns`, `worker`. */
+  pidOf(name: string): number | null {
+    return this.#crew.pidOf(name);
+  }
+
+  /**
+   * Runs a program of ours beside the stage; it is ended with it, first of all.
+   *
+   * @param at the part that it runs beside
+   */
+  async runBeside(name: string, program: string, args: readonly string[], at = 'client'): Promise<Part> {
+    return this.#crew.runBeside(name, program, args, at);
   }
 
   /** @param keep leave its directory, temporary or not, for somebody to read the logs */
@@ -209,8 +232,8 @@ class Crew {
     }
   }
 
-  async runBeside(name: string, program: string, args: readonly string[]): Promise<Part> {
-    const part = await startPart(besidePart(this.context, name, program, args));
+  async runBeside(name: string, program: string, args: readonly string[], at: string): Promise<Part> {
+    const part = await startPart(besidePart(this.context, name, program, args, at));
     this.#beside.push(part);
     return part;
   }

@@ -1,7 +1,6 @@
 import type { GroupStatus } from '../model/status.ts';
 import { groupWorkflowId } from '../model/name.ts';
 import { lookAt } from './member-answers.ts';
-import { HOST } from './ports.ts';
 import { resolveService } from './resolve.ts';
 import type { Stage } from './stage.ts';
 import { GROUP, RECORD } from './stage-file.ts';
@@ -21,7 +20,7 @@ export async function waitUntilSteady(stage: Stage, options: WaitOptions): Promi
 
 /** In words, what keeps the group from being steady: first by the members' own answers, then by DNS, then by the workflow. */
 export async function whatIsMissing(stage: Stage): Promise<string[]> {
-  const looks = await Promise.all(stage.members.map(async (member) => ({ member, look: await lookAt(member.port) })));
+  const looks = await Promise.all(stage.members.map(async (member) => ({ member, look: await lookAt(member) })));
   const missing: string[] = [];
   const open: { name: string; port: number }[] = [];
   for (const { member, look } of looks) {
@@ -37,9 +36,7 @@ export async function whatIsMissing(stage: Stage): Promise<string[]> {
   if (primary === undefined || open.length > 1)
     missing.push(primary === undefined ? 'no member is open for writes' : `${open.map(({ name }) => name).join(' and ')} are open`);
   if (missing.length > 0 || primary === undefined) return missing;
-  const place = await resolveService({ host: HOST, port: stage.dnsPort }, RECORD, DNS_TIMEOUT_MS).catch((error: unknown) =>
-    error instanceof Error ? error.message : String(error),
-  );
+  const place = await resolveService(stage.dns, RECORD, DNS_TIMEOUT_MS).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
   if (typeof place === 'string') return [`the record does not resolve (${place})`];
   if (place.port !== primary.port) return [`the record points to port ${place.port}, and ${primary.name} listens on ${primary.port}`];
   const status = await statusOf(stage).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));

@@ -9,7 +9,7 @@ export type WriterLine =
   /** No connection was to be had. */
   | { readonly k: 'unlinked'; readonly ns: number; readonly words: string }
   | { readonly k: 'try'; readonly ns: number; readonly id: number; readonly port: number }
-  | { readonly k: 'ack'; readonly ns: number; readonly id: number; readonly port: number }
+  | { readonly k: 'ack'; readonly ns: number; readonly id: number; readonly port: number; readonly timeline?: number }
   /** It may be there and may not: nobody has said so. */
   | { readonly k: 'unknown'; readonly ns: number; readonly id: number; readonly port: number; readonly words: string }
   | { readonly k: 'end'; readonly ns: number };
@@ -20,6 +20,8 @@ export interface Acknowledgement {
   /** When it was read by the client. */
   readonly ns: number;
   readonly port: number;
+  /** That the server was writing then, by its own word. */
+  readonly timeline?: number;
 }
 
 /** A writer's log, as the checker needs it. */
@@ -59,7 +61,7 @@ export function parseWriterLog(text: string): WriterLog {
     } else if (line.k === 'try') attempts += 1;
     else if (line.k === 'ack') {
       if (by === undefined) throw new Error(`line ${index + 1}: an acknowledgement before the writer's start`);
-      acknowledged.push({ by, id: line.id, ns: line.ns, port: line.port });
+      acknowledged.push({ by, id: line.id, ns: line.ns, port: line.port, ...(line.timeline === undefined ? {} : { timeline: line.timeline }) });
     } else if (line.k === 'unknown') unknown.push({ id: line.id, ns: line.ns, port: line.port, words: line.words });
     else if (line.k === 'end') endNs = line.ns;
   }

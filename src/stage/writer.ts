@@ -32,7 +32,8 @@ export interface WriterOptions {
 
 export const WRITES_TABLE = 'understudy_writes';
 const TABLE = `create table if not exists ${WRITES_TABLE} (by text not null, id bigint not null, at timestamptz not null default clock_timestamp())`;
-const INSERT = `insert into ${WRITES_TABLE} (by, id) values ($1, $2) returning inet_server_port() as port`;
+const INSERT = `insert into ${WRITES_TABLE} (by, id) values ($1, $2) returning inet_server_port() as port,
+  ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int as timeline`;
 const DNS_TIMEOUT_MS = 100;
 const STOP_GRACE_MS = 500;
 
@@ -82,8 +83,9 @@ export async function runWriter(options: WriterOptions, stop: AbortSignal, onFir
     note({ k: 'try', ns: monotonicNs(), id, port });
     try {
       if (link.broken !== undefined) throw link.broken;
-      const { rows } = await link.client.query<{ port: number }>({ name: 'write', text: INSERT, values: [options.by, id] });
-      note({ k: 'ack', ns: monotonicNs(), id, port: rows[0]?.port ?? port });
+      const { rows } = await link.client.query<{ port: number; timeline: number }>({ name: 'write', text: INSERT, values: [options.by, id] });
+      const [said] = rows;
+      note({ k: 'ack', ns: monotonicNs(), id, port: said?.port ?? port, ...(said === undefined ? {} : { timeline: said.timeline }) });
       if (!acknowledged) onFirst();
       acknowledged = true;
     } catch (error) {

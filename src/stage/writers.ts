@@ -2,7 +2,6 @@ import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { longestGapMs } from './checker.ts';
-import { HOST } from './ports.ts';
 import type { Part } from './processes.ts';
 import type { Stage } from './stage.ts';
 import { StageError } from './stage-error.ts';
@@ -29,9 +28,9 @@ export class Writers {
     const logFile = path.join(stage.layout.logs, 'writer.jsonl');
     const pinnedLog = path.join(stage.layout.logs, 'pinned.jsonl');
     const who = ['--user', DATABASE.user, '--database', DATABASE.database];
-    const writer = await stage.runBeside('writer', 'writer', ['--dns', `${HOST}:${stage.dnsPort}`, '--record', RECORD, ...who, '--log', logFile]);
+    const writer = await stage.runBeside('writer', 'writer', ['--dns', `${stage.dns.host}:${stage.dns.port}`, '--record', RECORD, ...who, '--log', logFile]);
     const pinned = await stage.runBeside('pinned', 'writer', [
-      ...stage.members.flatMap(({ port }) => ['--pinned', `${HOST}:${port}`]),
+      ...stage.members.flatMap(({ host, port }) => ['--pinned', `${host}:${port}`]),
       ...who,
       '--log',
       pinnedLog,

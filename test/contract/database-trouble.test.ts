@@ -1,8 +1,10 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execaSync } from 'execa';
 import { Client } from 'pg';
 import { afterEach, expect, it } from 'vitest';
+import { writeWhole } from '../../src/database/postgres/file.ts';
 import { TestGroup, forever, describePostgres, settings, until } from '../support/postgres.ts';
 
 const root = process.geteuid?.() === 0;
@@ -45,6 +47,36 @@ describePostgres('a primary in trouble', (bin) => {
       expect(await live.probeWrite(2000)).toEqual({ outcome: 'written' });
     } finally {
       for (const client of taken) await client.end();
+    }
+  });
+
+  it('I2: settings that ALTER SYSTEM outranks are told, and are in force again once they are settled', async () => {
+    const a = await open();
+    await a.driver.found(forever());
+    const live = await a.start('primary');
+    const wanted = settings(undefined, { names: ['pg-b'], count: 1 });
+    await live.settle(wanted);
+    expect(await live.outranked(wanted)).toEqual([]);
+    const show = async (name: string): Promise<string> => String((await a.sql(`show ${name}`))[0]?.[name]);
+    await a.sql("alter system set synchronous_standby_names = ''");
+    await a.sql('alter system set synchronous_commit = off');
+    await a.sql('select pg_reload_conf()');
+    await until('the reload to have come through', async () => (await show('synchronous_standby_names')) === '' || undefined);
+    expect(await live.outranked(wanted)).toEqual(['synchronous_standby_names', 'synchronous_commit']);
+    await live.settle(wanted);
+    expect(await live.outranked(wanted)).toEqual([]);
+    expect([await show('synchronous_standby_names'), await show('synchronous_commit')]).toEqual(['ANY 1 ("pg-b")', 'on']);
+  });
+
+  it('a disk that takes no file is told as a failure of the database, and ends no agent', async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'understudy-full-'));
+    const file = path.join(directory, 'settings');
+    symlinkSync('/dev/full', `${file}.understudy-new`);
+    const owner = { name: '', uid: 0, gid: 0, drop: false };
+    try {
+      await expect(writeWhole(file, 'text', owner)).rejects.toMatchObject({ code: 'DatabaseFailed', message: expect.stringContaining('ENOSPC') });
+    } finally {
+      rmSync(directory, { recursive: true });
     }
   });
 

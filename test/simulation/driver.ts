@@ -215,6 +215,11 @@ class SimulatedLive implements LiveDatabase {
     }
   }
 
+  /** Nobody outranks a setting here: that is played on real PostgreSQL. */
+  async outranked(): Promise<readonly string[]> {
+    return [];
+  }
+
   settle(settings: Settings): Promise<boolean> {
     const database = this.#database;
     return this.#ask(QUESTION_LIMIT_MS, (answer) => {

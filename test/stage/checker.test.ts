@@ -1,12 +1,44 @@
 import { fc, it as property } from '@fast-check/vitest';
 import { describe, expect, it } from 'vitest';
-import { findDuplicates, findLost, judgeFaults, judgeMembers, longestGapMs } from '../../src/stage/checker.ts';
+import { findDuplicates, findLost, findOvertaken, findZombieLooks, judgeFaults, judgeMembers, longestGapMs } from '../../src/stage/checker.ts';
 import type { MemberAnswer } from '../../src/stage/checker.ts';
+import type { ReaderLook } from '../../src/stage/reader-log.ts';
 import type { Acknowledgement } from '../../src/stage/writer-log.ts';
 
 const MS = 1e6;
 const ack = (id: number, atMs: number, port: number, by = 'w'): Acknowledgement => ({ by, id, ns: atMs * MS, port });
 const rowsOf = (writes: readonly Acknowledgement[]) => writes.map(({ by, id }) => ({ by, id }));
+
+describe('the checker of timelines', () => {
+  const on = (id: number, atMs: number, port: number, timeline: number): Acknowledgement => ({ ...ack(id, atMs, port), timeline });
+  const look = (askedMs: number, atMs: number, port: number, timeline: number, open = true): ReaderLook => ({
+    askedNs: askedMs * MS,
+    ns: atMs * MS,
+    port,
+    open,
+    timeline,
+  });
+
+  it('I1: finds what a member acknowledged after another one had on a later timeline, whoever noted it first', () => {
+    expect(findOvertaken([on(1, 0, 1, 1), on(3, 30, 1, 1), on(2, 20, 2, 2), on(4, 40, 2, 2)]).map(({ id }) => id)).toEqual([3]);
+  });
+
+  it('I1: finds two members that acknowledge on one timeline', () => {
+    expect(findOvertaken([on(1, 0, 1, 1), on(2, 10, 2, 1)]).map(({ id }) => id)).toEqual([2]);
+  });
+
+  it('finds nothing where the role went there and back', () => {
+    expect(findOvertaken([on(1, 0, 1, 1), on(2, 10, 2, 2), on(3, 20, 1, 3), on(4, 30, 1, 3)])).toEqual([]);
+  });
+
+  it('I1: finds a member that says that it is open, asked after another one was open on a later timeline', () => {
+    expect(findZombieLooks([look(0, 5, 1, 1), look(10, 15, 2, 2), look(20, 25, 1, 1), look(30, 35, 1, 0, false)]).map(({ ns }) => ns / MS)).toEqual([25]);
+  });
+
+  it('does not accuse a member whose answer was long on its way', () => {
+    expect(findZombieLooks([look(0, 25, 1, 1), look(10, 15, 2, 2)])).toEqual([]);
+  });
+});
 
 describe('the checker of rows', () => {
   const writes = [ack(1, 0, 1), ack(2, 10, 1), ack(3, 20, 2)];

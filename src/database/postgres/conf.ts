@@ -21,12 +21,23 @@ export class ConfFiles {
 
   /** Puts our settings in force for the next start or reload. Repeating it changes nothing. */
   async put(settings: Settings, dataDir = this.#place.dataDir): Promise<Map<string, string>> {
+    const { postgres } = this.#place.options;
+    const password = this.#place.password(postgres.replication);
+    if (password !== undefined) await this.#putPassFile(postgres.replication.user, password);
+    const lines = await this.wanted(settings, dataDir);
+    await this.#replace(`${dataDir}/understudy.conf`, printSettings(this.#place.options.group, lines));
+    await this.#include(dataDir);
+    await this.#relieve(dataDir, [...lines.keys()]);
+    return lines;
+  }
+
+  /** What our file says, or would say. */
+  async wanted(settings: Settings, dataDir = this.#place.dataDir): Promise<Map<string, string>> {
     const own = await this.own(dataDir);
     const { options, member, passFile } = this.#place;
     const { postgres } = options;
     const password = this.#place.password(postgres.replication);
-    if (password !== undefined) await this.#putPassFile(postgres.replication.user, password);
-    const lines = makeSettings({
+    return makeSettings({
       group: options.group,
       member: member.name,
       memberCount: options.members.length,
@@ -35,10 +46,6 @@ export class ConfFiles {
       postgres,
       passFile: password === undefined ? undefined : passFile,
     });
-    await this.#replace(`${dataDir}/understudy.conf`, printSettings(options.group, lines));
-    await this.#include(dataDir);
-    await this.#relieve(dataDir);
-    return lines;
   }
 
   /** The user's values, read by PostgreSQL itself from the user's files alone. Kept until `forget`. */
@@ -109,11 +116,12 @@ export class ConfFiles {
   }
 
   /** `postgresql.auto.conf` outranks every included file; pg_rewind and pg_basebackup bring that of the other member. */
-  async #relieve(dataDir: string): Promise<void> {
+  async #relieve(dataDir: string, also: readonly string[] = []): Promise<void> {
+    const ours = new Set([...OUR_NAMES, ...also]);
     const file = `${dataDir}/postgresql.auto.conf`;
     const text = await readIfThere(file);
     if (text === undefined) return;
-    const kept = text.split('\n').filter((line) => !OUR_NAMES.has((/^\s*([A-Za-z_.]+)/.exec(line)?.[1] ?? '').toLowerCase()));
+    const kept = text.split('\n').filter((line) => !ours.has((/^\s*([A-Za-z_.]+)/.exec(line)?.[1] ?? '').toLowerCase()));
     await this.#replace(file, kept.join('\n'));
   }
 

@@ -36,10 +36,24 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
+/** What a disk, and not a mistake of ours, answers to a write. */
+const DISK_TROUBLE = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO'];
+
 /**
  * Replaces a file whole: whoever reads it, also after a crash, finds the old text or the new one; the new one for sure where `durably`.
+ *
+ * @throws UnderstudyError `DatabaseFailed` where the disk does not take it
  */
 export async function writeWhole(file: string, text: string, owner: Account, mode = 0o600, durably = true): Promise<void> {
+  try {
+    await replaceFile(file, text, owner, mode, durably);
+  } catch (error) {
+    if (!isErrno(error, ...DISK_TROUBLE)) throw error;
+    throw new UnderstudyError('DatabaseFailed', `${file} cannot be written (${error.code}). Next: make room on its disk, or repair it`, { file }, error);
+  }
+}
+
+async function replaceFile(file: string, text: string, owner: Account, mode: number, durably: boolean): Promise<void> {
   const fresh = `${file}.understudy-new`;
   const handle = await open(fresh, 'w', mode);
   try {

@@ -12,7 +12,7 @@ import type { Place } from './place.ts';
 import { WriteProber } from './probe-write.ts';
 import { promoteIt } from './promote.ts';
 import { APPLICATION, Session, type SessionParts } from './session.ts';
-import { detachIt, settleIn, type SettleMemory } from './settle.ts';
+import { detachIt, outrankedIn, settleIn, type SettleMemory } from './settle.ts';
 import { emptySlots, keepSlots } from './slots.ts';
 
 const QUESTION_LIMIT_MS = 5000;
@@ -71,6 +71,10 @@ export class PostgresLive implements LiveDatabase {
 
   settle(settings: Settings): Promise<boolean> {
     return settleIn(this.#session, this.#conf, settings, this.#place.member.name, this.#memory);
+  }
+
+  outranked(settings: Settings): Promise<readonly string[]> {
+    return outrankedIn(this.#session, this.#conf, settings);
   }
 
   detach(settings: Settings): Promise<void> {

@@ -37,22 +37,35 @@ async function putInForce(session: Session, conf: ConfFiles, settings: Settings,
   const lines = await conf.put(settings);
   await session.ask('select pg_reload_conf()');
   const names = [STAMP_NAME, ...VITAL];
-  const wanted = names.map((name) => lines.get(name) ?? '');
   const endMs = performance.now() + LIMIT_MS;
   for (;;) {
-    const rows = await session.ask<{ name: string }>(
-      "select name from unnest($1::text[], $2::text[]) as w(name, value) where coalesce(current_setting(name, true), '') <> value",
-      [names, wanted],
-    );
-    if (rows.length === 0) return;
-    if (performance.now() > endMs)
-      throw await refused(
-        session,
-        member,
-        rows.map(({ name }) => name),
-      );
+    const open = await notInForce(session, names, lines);
+    if (open.length === 0) return;
+    if (performance.now() > endMs) throw await refused(session, member, open);
     await pause(LOOK_EVERY_MS);
   }
+}
+
+async function notInForce(session: Session, names: readonly string[], lines: ReadonlyMap<string, string>): Promise<string[]> {
+  const rows = await session.ask<{ name: string }>(
+    "select name from unnest($1::text[], $2::text[]) as w(name, value) where coalesce(current_setting(name, true), '') <> value",
+    [names, names.map((name) => lines.get(name) ?? '')],
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** What was settled and is outranked since: ALTER SYSTEM writes a file that outranks every included one. */
+export async function outrankedIn(session: Session, conf: ConfFiles, settings: Settings): Promise<string[]> {
+  const names = await notInForce(session, VITAL, await conf.wanted(settings));
+  if (settings.rule.count === 0) return names;
+  // Our own session has a value of its own: the files tell what everybody else's begins with.
+  const { low } = await session.one<{ low: boolean }>(
+    `select coalesce((select setting in ('off', 'local', 'remote_write') from pg_file_settings
+       where name = 'synchronous_commit' and error is null order by seqno desc limit 1), false) as low`,
+  );
+  if (!low) return names;
+  conf.forget();
+  return [...names, 'synchronous_commit'];
 }
 
 async function refused(session: Session, member: string, names: readonly string[]): Promise<UnderstudyError> {
