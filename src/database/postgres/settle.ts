@@ -120,6 +120,18 @@ export async function detachIt(session: Session, conf: ConfFiles, settings: Sett
   if (open !== undefined) throw unsettled(member, settings.rule, open);
 }
 
+/**
+ * The process that replays is the one that ends the receiver. While it waits, paused or for `recovery_min_apply_delay`, it does so only once the connection is
+ * lost: such a member is frozen only when its primary has gone.
+ */
+async function stillReceives(session: Session, member: string, lsn: string): Promise<UnderstudyError> {
+  const { waits } = await session.one<{ waits: boolean }>(
+    "select pg_is_wal_replay_paused() or current_setting('recovery_min_apply_delay')::interval > '0' as waits",
+  );
+  const why = waits ? ', since its replay is delayed or paused: it ends with the connection to its upstream' : '';
+  return new UnderstudyError('DatabaseFailed', `${member} was told to stop receiving, but its receiver still runs${why}`, { lsn });
+}
+
 /** No receiver, and the place has not moved between two looks. */
 async function awaitStill(session: Session, member: string): Promise<void> {
   const endMs = performance.now() + LIMIT_MS;
@@ -131,7 +143,7 @@ async function awaitStill(session: Session, member: string): Promise<void> {
     );
     looks = !receives && (looks === 0 || lsn === lastLsn) ? looks + 1 : 0;
     lastLsn = lsn;
-    if (performance.now() > endMs) throw new UnderstudyError('DatabaseFailed', `${member} was told to stop receiving, but its receiver still runs`, { lsn });
+    if (performance.now() > endMs) throw await stillReceives(session, member, lsn);
     if (looks < DETACH_LOOKS) await pause(DETACH_LOOK_EVERY_MS);
   }
 }
