@@ -88,9 +88,20 @@ async function takeRulesOut() {
     Array.from({ length: Number(values.processes) }, async () => {
       for (let mutation = queue.shift(); mutation !== undefined; mutation = queue.shift()) {
         const within = Number(values.within ?? mutation.within);
-        const { schedules, failures, cpuMs } = await playSome(['--from', values.from, '--count', String(within), '--first', '--brief', '--narrowed', JSON.stringify({ kinds: mutation.kinds, mode: mutation.mode })], mutation);
-        const [failure] = failures;
-        caught.push({ ...mutation, schedules, failure, cpuMs });
+        const drawn = ['--brief', '--narrowed', JSON.stringify({ kinds: mutation.kinds, mode: mutation.mode })];
+        let schedules = 0;
+        let failure;
+        while (failure === undefined && schedules < within) {
+          const from = String(Number(values.from) + schedules);
+          const played = await playSome([...drawn, '--first', '--from', from, '--count', String(within - schedules)], mutation);
+          schedules += played.schedules;
+          [failure] = played.failures;
+          if (failure === undefined) break;
+          // What breaks with the rule in place, too, was not caught.
+          const whole = await playSome([...drawn, '--from', String(failure.seed), '--count', '1']);
+          if (whole.failures.length > 0) failure = undefined;
+        }
+        caught.push({ ...mutation, schedules, failure });
         if (!values.json) say(`${failure === undefined ? 'NOT CAUGHT' : 'caught    '}  ${mutation.id}: ${failure === undefined ? `in ${schedules} schedules` : `${failure.rule} in schedule ${schedules}: ${failure.words.split('\n')[0].slice(0, 140)}`}`);
       }
     }),

@@ -104,7 +104,7 @@ export class Invariants implements Checks {
     const places = election.answers.flatMap((answer) => {
       if (!('report' in answer) || answer.report.live === undefined) return [];
       const { detached, live, epoch } = answer.report;
-      const fit = detached && live.inRecovery && !live.replayPaused && epoch < election.epoch && election.electable.includes(answer.member);
+      const fit = detached && live.receiver.state === 'none' && live.inRecovery && !live.replayPaused && epoch < election.epoch && election.electable.includes(answer.member);
       return fit && !election.excluded.includes(answer.member) ? [{ member: answer.member, at: place(live.flushedLsn), timeline: live.timeline }] : [];
     });
     const winner = places.find(({ member }) => member === primary);
