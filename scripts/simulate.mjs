@@ -102,7 +102,10 @@ async function takeRulesOut() {
           if (whole.failures.length > 0) failure = undefined;
         }
         caught.push({ ...mutation, schedules, failure });
-        if (!values.json) say(`${failure === undefined ? 'NOT CAUGHT' : 'caught    '}  ${mutation.id}: ${failure === undefined ? `in ${schedules} schedules` : `${failure.rule} in schedule ${schedules}: ${failure.words.split('\n')[0].slice(0, 140)}`}`);
+        if (!values.json)
+          say(
+            `${failure === undefined ? 'NOT CAUGHT' : 'caught    '}  ${mutation.id}: ${failure === undefined ? `in ${schedules} schedules` : `${failure.rule} in schedule ${schedules}: ${failure.words.split('\n')[0].slice(0, 140)}`}`,
+          );
       }
     }),
   );
@@ -121,8 +124,14 @@ function writeTable(rows) {
     '',
     '| taken out | protocol | broken | in schedule |',
     '| --- | --- | --- | --- |',
-    ...rows.map(({ words, where, failure, schedules }) => `| ${words} | ${where} | ${failure === undefined ? 'not caught' : failure.rule} | ${failure === undefined ? `none of ${schedules}` : schedules} |`),
+    ...rows.map(
+      ({ words, where, failure, schedules }) =>
+        `| ${words} | ${where} | ${failure === undefined ? 'not caught' : failure.rule} | ${failure === undefined ? `none of ${schedules}` : schedules} |`,
+    ),
   ].join('\n');
   const text = readFileSync(file, 'utf8');
-  writeFileSync(file, text.replace(/(<!-- table -->\n)[\s\S]*(<!-- end of table -->)/, (_, begin, end) => `${begin}${table}\n${end}`));
+  writeFileSync(
+    file,
+    text.replace(/(<!-- table -->\n)[\s\S]*(<!-- end of table -->)/, (_, begin, end) => `${begin}${table}\n${end}`),
+  );
 }

@@ -16,7 +16,8 @@ const ARRIVAL_LIMIT_MS = 2000;
 const CHECKPOINT_AFTER_MS = 300;
 
 /** Reports this member, its place frozen first where that was asked and is right (protocol 2b, 3.2, 3.5). */
-export async function inspect({ member, idle, sameRole }: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
+export async function inspect(hands: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
+  const { member, idle } = hands;
   if (ask.freeze !== 'no' && idle && !member.running) await startFrozen(member, ask, signal);
   const still = ask.freeze === 'when-unfed' ? await reportUnfed(member, ask, signal) : undefined;
   if (still !== undefined) return still;
@@ -26,7 +27,7 @@ export async function inspect({ member, idle, sameRole }: Hands, ask: InspectAsk
     if (quiet && (await live.pulse()).inRecovery) {
       // A role that was taken while this waited came after whatever asked it: nothing of it is taken away.
       await member.exclusively(async () => {
-        if (sameRole()) await member.detach(live, { rule: ask.rule ?? NO_RULE, leaseMs: ask.quarantineMs });
+        if (hands.sameRole()) await member.detach(live, { rule: ask.rule ?? NO_RULE, leaseMs: ask.quarantineMs });
       });
     }
   }

@@ -91,7 +91,11 @@ export class PrimaryHolder implements RoleHolder {
 
   async #run(): Promise<void> {
     // Until the role has ended, and not only until this loop has: a stop that a switchover makes may still be under way.
-    this.#stop.signal.addEventListener('abort', this.#member.guard.onStatus((status) => this.#heed(status)), { once: true });
+    this.#stop.signal.addEventListener(
+      'abort',
+      this.#member.guard.onStatus((status) => this.#heed(status)),
+      { once: true },
+    );
     try {
       this.#keeper.start();
       const first = await this.#keeper.first;

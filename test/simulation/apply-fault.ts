@@ -146,7 +146,10 @@ export function applyFault(world: World, fault: Fault): void {
       return;
     }
     case 'record-stolen':
-      records.overwrite({ state: 'owned', record: { name: 'orders.example.', type: 'CNAME', ttlSeconds: 1, values: ['elsewhere.'], owner: 'another/group', epoch: 1 } });
+      records.overwrite({
+        state: 'owned',
+        record: { name: 'orders.example.', type: 'CNAME', ttlSeconds: 1, values: ['elsewhere.'], owner: 'another/group', epoch: 1 },
+      });
       world.undo(forMs, () => {
         records.overwrite({ state: 'absent' });
         world.needsPerson = true;

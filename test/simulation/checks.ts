@@ -66,7 +66,8 @@ export class Invariants implements Checks {
     if (!this.#sync || this.lossAccepted) return;
     const reach = database.branch.reach(database.directory.end);
     const lost = this.acknowledgements.find(({ branch, at, id }) => id >= 0 && !branch.byHand && (reach.get(branch) ?? -1) < at);
-    if (lost !== undefined) this.broken('I2', `${database.name} opens without write ${lost.id}, which ${lost.by} had acknowledged on timeline ${lost.branch.timeline}`);
+    if (lost !== undefined)
+      this.broken('I2', `${database.name} opens without write ${lost.id}, which ${lost.by} had acknowledged on timeline ${lost.branch.timeline}`);
   }
 
   acknowledged(database: Database, branch: Branch, commit: Commit): void {
@@ -77,7 +78,10 @@ export class Invariants implements Checks {
       if (other === database || !other.open || other.byHand || other.branch.byHand) continue;
       // Where clocks stood, one that has been overtaken may think that it is open; with a commit rule nobody confirms it.
       if (!this.clocksStood || (this.#sync && other.branch.timeline > branch.timeline))
-        this.broken('I1', `${database.name} (timeline ${branch.timeline}) acknowledges a write while ${other.name} (timeline ${other.branch.timeline}) takes writes`);
+        this.broken(
+          'I1',
+          `${database.name} (timeline ${branch.timeline}) acknowledges a write while ${other.name} (timeline ${other.branch.timeline}) takes writes`,
+        );
     }
   }
 
@@ -90,7 +94,8 @@ export class Invariants implements Checks {
   }
 
   recordWritten(before: FoundRecord, after: OwnedRecord): void {
-    if (before.state === 'unowned' || (before.state === 'owned' && before.record.owner !== after.owner)) this.broken('I8', `a record of another owner was overwritten`);
+    if (before.state === 'unowned' || (before.state === 'owned' && before.record.owner !== after.owner))
+      this.broken('I8', `a record of another owner was overwritten`);
     else if (before.state === 'owned' && before.record.epoch > after.epoch)
       this.broken('I8', `the record of epoch ${before.record.epoch} was overwritten by one of epoch ${after.epoch}`);
   }
@@ -104,8 +109,17 @@ export class Invariants implements Checks {
     const places = election.answers.flatMap((answer) => {
       if (!('report' in answer) || answer.report.live === undefined) return [];
       const { detached, live, epoch } = answer.report;
-      const fit = detached && live.receiver.state === 'none' && live.inRecovery && !live.replayPaused && epoch < election.epoch && election.electable.includes(answer.member);
-      return fit && !election.excluded.includes(answer.member) ? [{ member: answer.member, at: place(live.flushedLsn), timeline: live.timeline }] : [];
+      const fit =
+        detached &&
+        live.receiver.state === 'none' &&
+        live.inRecovery &&
+        !live.replayPaused &&
+        epoch < election.epoch &&
+        election.electable.includes(answer.member);
+      const mayWin = election.spec.members.some(({ name, priority }) => name === answer.member && priority > 0);
+      return fit && mayWin && !election.excluded.includes(answer.member)
+        ? [{ member: answer.member, at: place(live.flushedLsn), timeline: live.timeline }]
+        : [];
     });
     const winner = places.find(({ member }) => member === primary);
     const ahead = places.find(({ at, timeline }) => winner !== undefined && timeline === winner.timeline && at > winner.at);

@@ -95,7 +95,15 @@ export class Database {
       // What was not flushed has gone with the process before; nobody else ever had it.
       if (branch.writer === this.name) branch.commits.splice(0, branch.commits.length, ...branch.commits.filter(({ at }) => at <= directory.end));
       // A copy of another's timeline that is written on: the number is the same, the log is not.
-      else directory.branch = new Branch({ timeline: branch.timeline, parent: branch, forkAt: directory.end, writer: this.name, systemId: branch.systemId, byHand: this.byHand });
+      else
+        directory.branch = new Branch({
+          timeline: branch.timeline,
+          parent: branch,
+          forkAt: directory.end,
+          writer: this.name,
+          systemId: branch.systemId,
+          byHand: this.byHand,
+        });
     }
     this.accepts = true;
     if (!this.inRecovery) this.world.checks.opened(this);
@@ -118,7 +126,9 @@ export class Database {
       else this.#reply(receiver);
     }
     if (this.inRecovery && directory.upstream !== undefined && this.receiver === undefined) this.#connect();
-    this.#in(this.inRecovery && directory.upstream !== undefined && this.receiver === undefined ? 100 : Math.max(100, directory.leaseMs / 2), () => this.#tend());
+    this.#in(this.inRecovery && directory.upstream !== undefined && this.receiver === undefined ? 100 : Math.max(100, directory.leaseMs / 2), () =>
+      this.#tend(),
+    );
   }
 
   #connect(): void {
@@ -143,7 +153,12 @@ export class Database {
         return;
       }
       engine.deliver(from.proc, () => {
-        if (!from.accepts || !from.directory.slots.has(this.name) || from.senders.some(({ open, to }) => open && to.name === this.name) || !from.canFeed(this)) {
+        if (
+          !from.accepts ||
+          !from.directory.slots.has(this.name) ||
+          from.senders.some(({ open, to }) => open && to.name === this.name) ||
+          !from.canFeed(this)
+        ) {
           refuse();
           return;
         }
@@ -199,7 +214,12 @@ export class Database {
     this.#in(this.world.engine.random.between(0.3, 2), () => {
       if (this.#hung) return;
       // What was received is flushed even where the receiver has ended meanwhile.
-      if (end < this.directory.end || !this.inRecovery || (branch !== this.branch && branch.reach(end).get(this.branch) === undefined && branch.timeline <= this.branch.timeline)) return;
+      if (
+        end < this.directory.end ||
+        !this.inRecovery ||
+        (branch !== this.branch && branch.reach(end).get(this.branch) === undefined && branch.timeline <= this.branch.timeline)
+      )
+        return;
       this.directory.branch = branch;
       this.directory.end = end;
       this.written = end;

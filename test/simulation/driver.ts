@@ -65,7 +65,8 @@ export class SimulatedDriver implements DatabaseDriver {
     directory.tornBy = by;
     await sleepMs(tookMs);
     const open = this.#world.network.isOpen(this.#member, upstream.member) && this.#world.network.isOpen(upstream.member, this.#member);
-    if (signal.aborted || !open || from.proc.state !== 'running' || this.#world.databaseOf(upstream.member) !== from) throw failure(`${upstream.member} went away`);
+    if (signal.aborted || !open || from.proc.state !== 'running' || this.#world.databaseOf(upstream.member) !== from)
+      throw failure(`${upstream.member} went away`);
     directory.state = 'data';
     directory.branch = from.branch;
     directory.end = from.directory.end;

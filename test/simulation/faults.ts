@@ -1,4 +1,4 @@
-import { Random } from './random.ts';
+import type { Random } from './random.ts';
 
 /** One thing that goes wrong, or that a person does. Whom it hits is said by role, as the world is at that moment. */
 export interface Fault {

@@ -62,5 +62,7 @@ function playMany(): void {
   }
   const cpu = process.cpuUsage();
   const tookMs = Number(process.hrtime.bigint() - began) / 1e6;
-  process.stdout.write(`${JSON.stringify({ schedules, events, simulatedMs, acknowledged, promotions, waitsForPerson, slowestHealMs, tookMs, cpuMs: (cpu.user + cpu.system) / 1000, failures })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ schedules, events, simulatedMs, acknowledged, promotions, waitsForPerson, slowestHealMs, tookMs, cpuMs: (cpu.user + cpu.system) / 1000, failures })}\n`,
+  );
 }

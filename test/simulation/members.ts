@@ -98,7 +98,7 @@ export class MemberHost {
   losePower(): void {
     const { engine } = this.#world;
     this.machine.up = false;
-    for (const proc of [...this.machine.procs]) engine.kill(proc);
+    for (const proc of Array.from(this.machine.procs)) engine.kill(proc);
     diskOf(this.machine).losePower(engine.random);
   }
 

@@ -109,7 +109,12 @@ export class Server {
   // ---- requests ----
 
   /** A call of a process elsewhere: answered, refused, or never. `handle` answers at once or later, by what it is given. */
-  call<T>(caller: Proc, deadlineMs: number, signal: AbortSignal | undefined, handle: (answer: (value: T) => void, refuse: (error: Error) => void) => void): Promise<T> {
+  call<T>(
+    caller: Proc,
+    deadlineMs: number,
+    signal: AbortSignal | undefined,
+    handle: (answer: (value: T) => void, refuse: (error: Error) => void) => void,
+  ): Promise<T> {
     const { engine, network } = this;
     const from = caller.machine.name;
     return new Promise((resolve, reject) => {
@@ -224,7 +229,10 @@ export class Server {
     this.onScheduled(activity);
     if (!activity.queue.startsWith('member/')) {
       activity.startedMs = this.engine.nowMs;
-      this.controlActivity(activity, { resolve: (value) => void this.complete(activity.token, value), reject: (error) => void this.fail(activity.token, error) });
+      this.controlActivity(activity, {
+        resolve: (value) => void this.complete(activity.token, value),
+        reject: (error) => void this.fail(activity.token, error),
+      });
     } else {
       let pending = this.#pending.get(activity.queue);
       if (pending === undefined) this.#pending.set(activity.queue, (pending = []));
@@ -273,7 +281,14 @@ export class Server {
       this.note(() => `times out ${activity.id}: ${now.kind}`);
       this.#close(activity, () =>
         activity.ends.reject(
-          new ActivityFailure('timed out', activity.type, activity.id, 'MAXIMUM_ATTEMPTS_REACHED', undefined, new TimeoutFailure(now.kind, activity.details, now.kind)),
+          new ActivityFailure(
+            'timed out',
+            activity.type,
+            activity.id,
+            'MAXIMUM_ATTEMPTS_REACHED',
+            undefined,
+            new TimeoutFailure(now.kind, activity.details, now.kind),
+          ),
         ),
       );
     });
@@ -304,7 +319,10 @@ export class Server {
 
   /** What the roles in hand have said last. */
   get said(): string {
-    return [...this.#activities.values()].filter(({ open, type }) => open && (type === 'primary' || type === 'standby')).map(({ id, startedMs, details }) => `${id} ${startedMs === undefined ? 'waits' : JSON.stringify(details)}`).join('; ');
+    return [...this.#activities.values()]
+      .filter(({ open, type }) => open && (type === 'primary' || type === 'standby'))
+      .map(({ id, startedMs, details }) => `${id} ${startedMs === undefined ? 'waits' : JSON.stringify(details)}`)
+      .join('; ');
   }
 
   /** The button of the Temporal UI. */

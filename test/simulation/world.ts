@@ -78,7 +78,8 @@ export class World implements Shape {
     };
     server.onClosed = (run, result) => {
       if (run.closed === 'completed') {
-        for (const { elected, verdicts } of (result as Incident).elections) this.note('incident', () => `${run.id} elects ${elected}: ${JSON.stringify(verdicts)}`);
+        for (const { elected, verdicts } of (result as Incident).elections)
+          this.note('incident', () => `${run.id} elects ${elected}: ${JSON.stringify(verdicts)}`);
         checks.incidentEnded(result as Incident);
       }
       if (run.closed === 'failed') checks.broken('crash', `${run.id} failed: ${result instanceof Error ? (result.stack ?? result.message) : String(result)}`);
@@ -164,11 +165,14 @@ export class World implements Shape {
       } else if ((this.needsPerson || this.#wasNeverOpened()) && engine.nowMs - this.#healMs > 5000) {
         this.waitsFor = this.#whyNot();
         this.#phase = 'end';
-      }
-      else if (engine.nowMs - this.#healMs > HEAL_WITHIN_MS) {
+      } else if (engine.nowMs - this.#healMs > HEAL_WITHIN_MS) {
         this.note('temporal', () => `in hand: ${this.server.said}`);
         for (const { name, directory, procs } of this.hosts.values())
-          this.note(name, () => `${directory.state}, timeline ${directory.branch?.timeline}, ends at ${directory.end}, follows ${directory.upstream?.member}; runs: ${procs.map((proc) => `${proc.name} (${proc.state})`).join(', ')}`);
+          this.note(
+            name,
+            () =>
+              `${directory.state}, timeline ${directory.branch?.timeline}, ends at ${directory.end}, follows ${directory.upstream?.member}; runs: ${procs.map((proc) => `${proc.name} (${proc.state})`).join(', ')}`,
+          );
         this.checks.broken('liveness', `not whole ${HEAL_WITHIN_MS} ms after the last fault has healed: ${this.#whyNot()}`);
       }
     }
@@ -221,7 +225,8 @@ export class World implements Shape {
     for (const { name } of this.spec.members) {
       if (name === primary.name) continue;
       const database = this.databaseOf(name);
-      if (database?.receiver?.from !== primary || !database.receiver.open || database.branch !== primary.branch) return `${name} does not follow ${primary.name}`;
+      if (database?.receiver?.from !== primary || !database.receiver.open || database.branch !== primary.branch)
+        return `${name} does not follow ${primary.name}`;
     }
     if (this.engine.nowMs - this.checks.lastAcknowledgedMs > 1000) return 'no write is acknowledged';
     if (this.records.found.state === 'owned' && !(this.records.found.record.values[0] ?? '').startsWith(primary.name)) return 'the record names another member';

@@ -85,7 +85,11 @@ export class GuardClient {
   #see(status: GuardStatus): void {
     const before = this.#status;
     this.#status = status;
-    if (before.database.state === status.database.state && before.lease?.epoch === status.lease?.epoch && before.lease?.deadlineMs === status.lease?.deadlineMs) {
+    if (
+      before.database.state === status.database.state &&
+      before.lease?.epoch === status.lease?.epoch &&
+      before.lease?.deadlineMs === status.lease?.deadlineMs
+    ) {
       return;
     }
     for (const listener of this.#listeners) listener(status);

@@ -71,7 +71,13 @@ export function condition(holds: () => boolean, timeoutMs?: number): Promise<boo
   if (holds()) return Promise.resolve(true);
   const seq = run.nextSeq();
   return new Promise((resolve) => {
-    const timer = timeoutMs === undefined ? undefined : run.timer(timeoutMs, () => void (run.conditions.delete(seq), resolve(false)));
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : run.timer(timeoutMs, () => {
+            run.conditions.delete(seq);
+            resolve(false);
+          });
     run.conditions.set(seq, {
       holds,
       resolve: (value) => {
@@ -93,20 +99,22 @@ export function workflowInfo() {
 
 export function proxyActivities<T extends object>(options: ActivityOptions): T {
   return new Proxy({} as T, {
-    get: (_target, type) => (...args: unknown[]) => {
-      const run = activeRun();
-      const scope = run.currentScope;
-      return new Promise((resolve, reject) => {
-        const end = (): void => void scope.listeners.delete(listener);
-        const scheduled = run.activity(String(type), args, options, {
-          resolve: (value) => (end(), resolve(value)),
-          reject: (error) => (end(), reject(error as Error)),
+    get:
+      (_target, type) =>
+      (...args: unknown[]) => {
+        const run = activeRun();
+        const scope = run.currentScope;
+        return new Promise((resolve, reject) => {
+          const end = (): void => void scope.listeners.delete(listener);
+          const scheduled = run.activity(String(type), args, options, {
+            resolve: (value) => (end(), resolve(value)),
+            reject: (error) => (end(), reject(error as Error)),
+          });
+          const listener = (): void => scheduled.cancel();
+          if (scope.cancelled && scope.cancellable) scheduled.cancel();
+          else scope.listeners.add(listener);
         });
-        const listener = (): void => scheduled.cancel();
-        if (scope.cancelled && scope.cancellable) scheduled.cancel();
-        else scope.listeners.add(listener);
-      });
-    },
+      },
   });
 }
 
