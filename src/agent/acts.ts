@@ -16,7 +16,8 @@ const ARRIVAL_LIMIT_MS = 2000;
 const CHECKPOINT_AFTER_MS = 300;
 
 /** Reports this member, its place frozen first where that was asked and is right (protocol 2b, 3.2, 3.5). */
-export async function inspect({ member, idle }: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
+export async function inspect(hands: Hands, ask: InspectAsk, signal: AbortSignal): Promise<MemberReport> {
+  const { member, idle } = hands;
   if (ask.freeze !== 'no' && idle && !member.running) await startFrozen(member, ask, signal);
   const still = ask.freeze === 'when-unfed' ? await reportUnfed(member, ask, signal) : undefined;
   if (still !== undefined) return still;
@@ -24,7 +25,10 @@ export async function inspect({ member, idle }: Hands, ask: InspectAsk, signal: 
     const live = await member.connect(signal);
     const quiet = ask.freeze !== 'when-quiet' || (await waitUntilQuiet(member, ask.quarantineMs / 2, signal));
     if (quiet && (await live.pulse()).inRecovery) {
-      await member.exclusively(() => member.detach(live, { rule: ask.rule ?? NO_RULE, leaseMs: ask.quarantineMs }));
+      // A role that was taken while this waited came after whatever asked it: nothing of it is taken away.
+      await member.exclusively(async () => {
+        if (hands.sameRole()) await member.detach(live, { rule: ask.rule ?? NO_RULE, leaseMs: ask.quarantineMs });
+      });
     }
   }
   return member.report(signal);

@@ -226,6 +226,7 @@ export class Agent {
       member: this.#member,
       primary: holder instanceof PrimaryHolder ? holder : undefined,
       idle: holder === undefined,
+      sameRole: () => this.#holder === holder,
       leaseMs: this.#leaseMs,
       letGo: async (epoch, why) => {
         // A role that is being taken may be of this epoch, or of the one before.

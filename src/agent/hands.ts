@@ -9,6 +9,8 @@ export interface Hands {
   readonly primary: PrimaryHolder | undefined;
   /** Nobody holds a role on this member. */
   readonly idle: boolean;
+  /** Whoever held a role when the act began still does: a question that comes late must not undo what a newer order has done. */
+  sameRole(): boolean;
   /** L of the role last given. */
   readonly leaseMs: number;
   /** Whoever holds a role of an earlier epoch lets go of it, without touching the database. */

@@ -90,7 +90,12 @@ export class PrimaryHolder implements RoleHolder {
   }
 
   async #run(): Promise<void> {
-    const unlisten = this.#member.guard.onStatus((status) => this.#heed(status));
+    // Until the role has ended, and not only until this loop has: a stop that a switchover makes may still be under way.
+    this.#stop.signal.addEventListener(
+      'abort',
+      this.#member.guard.onStatus((status) => this.#heed(status)),
+      { once: true },
+    );
     try {
       this.#keeper.start();
       const first = await this.#keeper.first;
@@ -108,8 +113,6 @@ export class PrimaryHolder implements RoleHolder {
       if (!(error instanceof UnderstudyError)) throw error;
       if (error.code === 'ForeignDatabase') this.#refuse(error);
       else await this.#fence('not-started', error.message);
-    } finally {
-      unlisten();
     }
   }
 

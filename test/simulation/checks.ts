@@ -109,8 +109,17 @@ export class Invariants implements Checks {
     const places = election.answers.flatMap((answer) => {
       if (!('report' in answer) || answer.report.live === undefined) return [];
       const { detached, live, epoch } = answer.report;
-      const fit = detached && live.inRecovery && !live.replayPaused && epoch < election.epoch && election.electable.includes(answer.member);
-      return fit && !election.excluded.includes(answer.member) ? [{ member: answer.member, at: place(live.flushedLsn), timeline: live.timeline }] : [];
+      const fit =
+        detached &&
+        live.receiver.state === 'none' &&
+        live.inRecovery &&
+        !live.replayPaused &&
+        epoch < election.epoch &&
+        election.electable.includes(answer.member);
+      const mayWin = election.spec.members.some(({ name, priority }) => name === answer.member && priority > 0);
+      return fit && mayWin && !election.excluded.includes(answer.member)
+        ? [{ member: answer.member, at: place(live.flushedLsn), timeline: live.timeline }]
+        : [];
     });
     const winner = places.find(({ member }) => member === primary);
     const ahead = places.find(({ at, timeline }) => winner !== undefined && timeline === winner.timeline && at > winner.at);

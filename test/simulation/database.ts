@@ -54,7 +54,7 @@ export class Database {
   #waiting: Waiting[] = [];
   readonly senders: Stream[] = [];
   receiver: Stream | undefined;
-  #connecting = false;
+  #connecting: object | undefined;
   #lastReceivedMs = 0;
   #stamp = 0;
 
@@ -133,15 +133,16 @@ export class Database {
 
   #connect(): void {
     const { upstream } = this.directory;
-    if (upstream === undefined || this.#connecting || this.#hung) return;
+    if (upstream === undefined || this.#connecting !== undefined || this.#hung) return;
     const { engine, network } = this.world;
-    this.#connecting = true;
+    const attempt = {};
+    this.#connecting = attempt;
     const limit = engine.at(2000, this.proc, () => {
-      this.#connecting = false;
+      if (this.#connecting === attempt) this.#connecting = undefined;
     });
     const end = (act: () => void): void => {
       limit.off = true;
-      this.#connecting = false;
+      if (this.#connecting === attempt) this.#connecting = undefined;
       act();
     };
     network.send(this.machine.name, upstream.member, undefined, () => {
@@ -253,6 +254,7 @@ export class Database {
   detach(): void {
     const { receiver } = this;
     this.receiver = undefined;
+    this.#connecting = undefined;
     if (receiver !== undefined) this.world.network.send(this.machine.name, receiver.from.machine.name, receiver.from.proc, () => receiver.from.#drop(receiver));
   }
 
@@ -409,7 +411,7 @@ export class Database {
       receiver:
         receiver !== undefined
           ? { state: 'streaming', from: receiver.from.name, stamp: String(this.#stamp) }
-          : this.#connecting
+          : this.#connecting !== undefined
             ? { state: 'starting', from: directory.upstream?.member ?? '', stamp: String(this.#stamp) }
             : { state: 'none' },
       followers: this.senders

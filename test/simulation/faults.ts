@@ -1,4 +1,4 @@
-import { Random } from './random.ts';
+import type { Random } from './random.ts';
 
 /** One thing that goes wrong, or that a person does. Whom it hits is said by role, as the world is at that moment. */
 export interface Fault {
@@ -72,7 +72,7 @@ function drawKind(random: Random): FaultKind {
 }
 
 /** Mostly a handful that meet each other within a few leases: alone, each is what the drills play. */
-export function drawFaults(random: Random, leaseMs: number): Fault[] {
+export function drawFaults(random: Random, leaseMs: number, kinds: readonly FaultKind[] = []): Fault[] {
   const count = random.chance(0.15) ? 1 : 2 + random.below(4);
   const faults: Fault[] = [];
   let atMs = random.between(0, leaseMs);
@@ -80,7 +80,7 @@ export function drawFaults(random: Random, leaseMs: number): Fault[] {
     const near = random.chance(0.75);
     faults.push({
       atMs: Math.round(atMs),
-      kind: drawKind(random),
+      kind: kinds.length > 0 ? random.pick(kinds) : drawKind(random),
       who: random.chance(0.5) ? 'primary' : random.chance(0.5) ? 'first' : 'second',
       forMs: Math.round(random.chance(0.75) ? random.between(0.1, 2) * leaseMs : random.between(1, 5) * leaseMs),
       dice: random.next(),

@@ -31,13 +31,8 @@ export class Branch {
 
   /** How much of each branch a copy that stands here has. */
   reach(end: number): Map<Branch, number> {
-    const reach = new Map<Branch, number>();
-    let upTo = end;
-    for (let branch: Branch | undefined = this; branch !== undefined; branch = branch.parent) {
-      reach.set(branch, upTo);
-      upTo = Math.min(upTo, branch.forkAt);
-    }
-    return reach;
+    const reach = this.parent === undefined ? new Map<Branch, number>() : this.parent.reach(Math.min(end, this.forkAt));
+    return reach.set(this, end);
   }
 
   /** Where each earlier timeline ended, oldest first. */

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { play, prepare } from './play.ts';
-import { drawSchedule, type Schedule } from './schedule.ts';
+import { drawSchedule, type Narrowed, type Schedule } from './schedule.ts';
 import { shrink, tell } from './shrink.ts';
 
 /** One process of the simulation: plays a range of seeds and prints one line of JSON, or one schedule with its story. `scripts/simulate.mjs` starts as many as are wanted. */
@@ -15,9 +15,12 @@ const { values } = parseArgs({
     schedule: { type: 'string' },
     /** Failures are told by their seed alone. */
     brief: { type: 'boolean', default: false },
+    /** What schedules are drawn of, as JSON. */
+    narrowed: { type: 'string', default: '{}' },
   },
 });
 
+const narrowed = JSON.parse(values.narrowed) as Narrowed;
 prepare();
 // In a turn of its own: the world drains its microtasks itself, which no microtask can.
 setImmediate(() => {
@@ -27,7 +30,7 @@ setImmediate(() => {
 });
 
 function tellOne(): void {
-  const schedule = values.schedule === undefined ? drawSchedule(Number(values.seed)) : (JSON.parse(values.schedule) as Schedule);
+  const schedule = values.schedule === undefined ? drawSchedule(Number(values.seed), narrowed) : (JSON.parse(values.schedule) as Schedule);
   const played = play(schedule, true);
   process.stdout.write(tell(schedule, played));
   process.exitCode = played.violation === undefined ? 0 : 1;
@@ -39,7 +42,7 @@ function playMany(): void {
   const failures: object[] = [];
   let [schedules, events, simulatedMs, acknowledged, promotions, waitsForPerson, slowestHealMs] = [0, 0, 0, 0, 0, 0, 0];
   for (let seed = from; seed < from + count; seed += 1) {
-    const schedule = drawSchedule(seed);
+    const schedule = drawSchedule(seed, narrowed);
     const played = play(schedule);
     schedules += 1;
     events += played.events;
@@ -57,6 +60,9 @@ function playMany(): void {
     }
     if (values.first) break;
   }
+  const cpu = process.cpuUsage();
   const tookMs = Number(process.hrtime.bigint() - began) / 1e6;
-  process.stdout.write(`${JSON.stringify({ schedules, events, simulatedMs, acknowledged, promotions, waitsForPerson, slowestHealMs, tookMs, failures })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ schedules, events, simulatedMs, acknowledged, promotions, waitsForPerson, slowestHealMs, tookMs, cpuMs: (cpu.user + cpu.system) / 1000, failures })}\n`,
+  );
 }

@@ -1,5 +1,5 @@
 import type { Durability, GroupSpec } from '../../src/model/group.ts';
-import { drawFaults, type Fault } from './faults.ts';
+import { drawFaults, type Fault, type FaultKind } from './faults.ts';
 import { Random } from './random.ts';
 
 /** All that one play is made of: the same schedule plays the same way everywhere. */
@@ -13,7 +13,13 @@ export interface Schedule {
   readonly faults: readonly Fault[];
 }
 
-export function drawSchedule(seed: number): Schedule {
+/** Where a rule was taken out, schedules are drawn of what it stands against: any would do, and take longer. */
+export interface Narrowed {
+  readonly kinds?: readonly FaultKind[];
+  readonly mode?: Durability['mode'];
+}
+
+export function drawSchedule(seed: number, narrowed: Narrowed = {}): Schedule {
   const random = new Random(seed);
   const leaseMs = random.pick([1000, 1000, 600, 600]);
   const count = random.pick([3, 3, 3, 3, 3, 3, 3, 3, 2, 4]);
@@ -23,7 +29,7 @@ export function drawSchedule(seed: number): Schedule {
     database: 'simulated',
     leaseMs,
     members: names.map((name, i) => ({ name, host: name, port: 5432, priority: i === 3 ? 0 : 10 - i })),
-    durability: drawDurability(random, count),
+    durability: drawDurability(random, count, narrowed.mode),
     policy: {
       mode: 'automatic',
       approval: 'none',
@@ -44,13 +50,13 @@ export function drawSchedule(seed: number): Schedule {
     spec,
     early: random.chance(0.1),
     drifts: names.map(() => random.between(-0.0002, 0.0002)),
-    faults: drawFaults(random, leaseMs),
+    faults: drawFaults(random, leaseMs, narrowed.kinds),
   };
 }
 
-function drawDurability(random: Random, count: number): Durability {
+function drawDurability(random: Random, count: number, mode: Durability['mode'] | undefined): Durability {
   const dice = random.next();
-  if (dice < 0.28) return { mode: 'async' };
+  if (mode === undefined ? dice < 0.28 : mode === 'async') return { mode: 'async' };
   if (dice < 0.4 && count > 3) return { mode: 'sync', confirm: 2 };
   return dice < 0.5 ? { mode: 'sync', confirm: 1, relaxAfterMs: 3000 } : { mode: 'sync', confirm: 1 };
 }

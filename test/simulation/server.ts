@@ -317,6 +317,14 @@ export class Server {
     }
   }
 
+  /** What the roles in hand have said last. */
+  get said(): string {
+    return [...this.#activities.values()]
+      .filter(({ open, type }) => open && (type === 'primary' || type === 'standby'))
+      .map(({ id, startedMs, details }) => `${id} ${startedMs === undefined ? 'waits' : JSON.stringify(details)}`)
+      .join('; ');
+  }
+
   /** The button of the Temporal UI. */
   pauseRoles(member: string): void {
     for (const activity of this.#activities.values())

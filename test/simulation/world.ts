@@ -77,7 +77,11 @@ export class World implements Shape {
       if (type === 'promote' && run.id.startsWith('failover/')) checks.promoted();
     };
     server.onClosed = (run, result) => {
-      if (run.closed === 'completed') checks.incidentEnded(result as Incident);
+      if (run.closed === 'completed') {
+        for (const { elected, verdicts } of (result as Incident).elections)
+          this.note('incident', () => `${run.id} elects ${elected}: ${JSON.stringify(verdicts)}`);
+        checks.incidentEnded(result as Incident);
+      }
       if (run.closed === 'failed') checks.broken('crash', `${run.id} failed: ${result instanceof Error ? (result.stack ?? result.message) : String(result)}`);
     };
     records.onWrite = (before, after) => checks.recordWritten(before, after);
@@ -161,8 +165,16 @@ export class World implements Shape {
       } else if ((this.needsPerson || this.#wasNeverOpened()) && engine.nowMs - this.#healMs > 5000) {
         this.waitsFor = this.#whyNot();
         this.#phase = 'end';
-      } else if (engine.nowMs - this.#healMs > HEAL_WITHIN_MS)
+      } else if (engine.nowMs - this.#healMs > HEAL_WITHIN_MS) {
+        this.note('temporal', () => `in hand: ${this.server.said}`);
+        for (const { name, directory, procs } of this.hosts.values())
+          this.note(
+            name,
+            () =>
+              `${directory.state}, timeline ${directory.branch?.timeline}, ends at ${directory.end}, follows ${directory.upstream?.member}; runs: ${procs.map((proc) => `${proc.name} (${proc.state})`).join(', ')}`,
+          );
         this.checks.broken('liveness', `not whole ${HEAL_WITHIN_MS} ms after the last fault has healed: ${this.#whyNot()}`);
+      }
     }
     if (this.#phase !== 'end') engine.at(this.#phase === 'heal' && engine.nowMs - this.#healMs > 5000 ? 500 : LOOK_EVERY_MS, undefined, () => this.#look());
   }

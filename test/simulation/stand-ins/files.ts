@@ -13,8 +13,13 @@ const stepMs = (): number => theEngine().random.between(0.02, 0.6);
 export async function open(path: string, flags: string, _mode?: number): Promise<Handle> {
   const disk = diskOf(me().machine);
   await sleepMs(stepMs());
-  if (flags === 'r')
-    return { writeFile: () => Promise.resolve(), close: () => Promise.resolve(), sync: async () => void (await sleepMs(stepMs()), disk.syncNames()) };
+  if (flags === 'r') {
+    const syncNames = async (): Promise<void> => {
+      await sleepMs(stepMs());
+      disk.syncNames();
+    };
+    return { writeFile: () => Promise.resolve(), close: () => Promise.resolve(), sync: syncNames };
+  }
   const inode = disk.create(path);
   return {
     writeFile: async (text) => {

@@ -71,7 +71,13 @@ export function condition(holds: () => boolean, timeoutMs?: number): Promise<boo
   if (holds()) return Promise.resolve(true);
   const seq = run.nextSeq();
   return new Promise((resolve) => {
-    const timer = timeoutMs === undefined ? undefined : run.timer(timeoutMs, () => void (run.conditions.delete(seq), resolve(false)));
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : run.timer(timeoutMs, () => {
+            run.conditions.delete(seq);
+            resolve(false);
+          });
     run.conditions.set(seq, {
       holds,
       resolve: (value) => {
