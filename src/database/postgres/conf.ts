@@ -24,8 +24,7 @@ export class ConfFiles {
     const own = await this.own(dataDir);
     const { options, member, passFile } = this.#place;
     const { postgres } = options;
-    const password = this.#place.password(postgres.replication);
-    if (password !== undefined) await this.#putPassFile(postgres.replication.user, password);
+    const password = await this.renewPassword();
     const lines = makeSettings({
       group: options.group,
       member: member.name,
@@ -39,6 +38,14 @@ export class ConfFiles {
     await this.#include(dataDir);
     await this.#relieve(dataDir);
     return lines;
+  }
+
+  /** The replication password as it is now, for every connection that the database makes from here on. */
+  async renewPassword(): Promise<string | undefined> {
+    const { replication } = this.#place.options.postgres;
+    const password = this.#place.password(replication);
+    if (password !== undefined) await this.#putPassFile(replication.user, password);
+    return password;
   }
 
   /** The user's values, read by PostgreSQL itself from the user's files alone. Kept until `forget`. */
