@@ -2,7 +2,7 @@ import { log } from '@temporalio/workflow';
 import { planSpecChange } from '../src/decide/spec-change.ts';
 import type { ChangeWord } from '../src/model/operator.ts';
 import { statusNow, type GroupRun } from './group-run.ts';
-import { freshView } from './group-state.ts';
+import { freshView, leaseToWaitOut } from './group-state.ts';
 import { offerStandby, takeUpAgain } from './offers.ts';
 
 /** Another configuration, checked by the validator: nothing is restarted or demoted for it. */
@@ -17,6 +17,8 @@ export function changeSpec(run: GroupRun, { spec, specHash, by }: ChangeWord): s
     state.members = Object.fromEntries(Object.entries(state.members).filter(([member]) => member !== name));
   }
   const added = spec.members.filter(({ name }) => !(name in state.members));
+  const leaseMs = leaseToWaitOut(state, Date.now());
+  if (spec.leaseMs < leaseMs) state.formerLease = { leaseMs };
   state.spec = spec;
   for (const { name } of added) {
     state.members[name] = freshView();

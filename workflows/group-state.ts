@@ -35,6 +35,8 @@ export interface GroupState {
   inForce: CommitRule | undefined;
   electable: string[];
   acknowledged: string[] | undefined;
+  /** A longer lease, under which the primary may still write though its order says another now. */
+  formerLease?: FormerLease | undefined;
   /** When the last standby stopped following, for the policy's relaxing. */
   aloneSinceMs: number | undefined;
   relaxed: boolean;
@@ -59,6 +61,12 @@ export interface GroupState {
   /** What follows once the primary's role, taken away, has ended. */
   after: AfterTaking | undefined;
   lastLoss: Loss | undefined;
+}
+
+export interface FormerLease {
+  readonly leaseMs: number;
+  /** Once the primary goes by the shorter one, what it had renewed before lasts no longer than until then. */
+  readonly untilMs?: number;
 }
 
 export interface Loss {
@@ -146,6 +154,12 @@ export function takeOver(state: GroupState, { inForce, recorded, electable }: Pi
   state.openSinceMs = undefined;
   state.aloneSinceMs = undefined;
   state.relaxed = false;
+}
+
+/** The lease that the primary of this moment is to be waited out by: a deadline never moves back (protocol 1.2), so that a shorter one counts only later. */
+export function leaseToWaitOut({ spec, formerLease }: GroupState, nowMs: number): number {
+  const over = formerLease === undefined || (formerLease.untilMs !== undefined && formerLease.untilMs <= nowMs);
+  return over ? spec.leaseMs : Math.max(spec.leaseMs, formerLease.leaseMs);
 }
 
 /** Whether the primary has said that it is open under its present order. */

@@ -105,6 +105,8 @@ function heedOpen(run: GroupRun, view: MemberView): void {
   state.lastLoss = undefined;
   state.due = {};
   state.openSinceMs ??= Date.now();
+  if (state.formerLease !== undefined && state.formerLease.untilMs === undefined)
+    state.formerLease = { ...state.formerLease, untilMs: Date.now() + state.formerLease.leaseMs };
   state.aloneSinceMs = (view.following ?? []).length > 0 ? undefined : (state.aloneSinceMs ?? Date.now());
   if (state.aloneSinceMs === undefined) state.relaxed = false;
 }

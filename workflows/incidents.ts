@@ -6,7 +6,7 @@ import { failoverWorkflowId, switchoverWorkflowId } from '../src/model/name.ts';
 import { attributesAtStart } from './attributes.ts';
 import { failover } from './failover.ts';
 import type { GroupRun } from './group-run.ts';
-import { primaryTaken, type Loss } from './group-state.ts';
+import { leaseToWaitOut, primaryTaken, type Loss } from './group-state.ts';
 import { knownSystem, offerPrimary } from './offers.ts';
 import { isPublished } from './publish.ts';
 import { switchover } from './switchover.ts';
@@ -114,8 +114,11 @@ export function nextEpoch(run: GroupRun): number {
 
 function incidentInput(run: GroupRun, epoch: number, loss: Loss, actor: Actor) {
   const { state } = run;
+  const leaseMs = leaseToWaitOut(state, Date.now());
+  // Whom the incident opens is opened under the longer one, too.
+  if (leaseMs > state.spec.leaseMs) state.formerLease = { leaseMs };
   return {
-    spec: state.spec,
+    spec: { ...state.spec, leaseMs },
     owner: state.owner,
     epoch,
     cause: loss.cause,

@@ -2,7 +2,7 @@ import { mayConfirm, ruleAfterPromotion } from '../src/decide/durability.ts';
 import type { CommitRule } from '../src/model/group.ts';
 import type { PrimaryRole } from '../src/model/role.ts';
 import type { GroupRun } from './group-run.ts';
-import { freshView, type MemberView } from './group-state.ts';
+import { freshView, leaseToWaitOut, type MemberView } from './group-state.ts';
 import type { ElectedWord } from './messages.ts';
 
 /** A primary that is out of our sight and lives is looked for again after this at the latest: its standbys tell of its end sooner. */
@@ -28,10 +28,11 @@ export function offerPrimary(run: GroupRun, { patient, longer = 1 }: { patient: 
   delete state.due.offer;
   const turn = nextTurn(run);
   setView(run, primary, { role: 'primary', epoch, turn, phase: 'waiting' });
+  const leaseMs = leaseToWaitOut(run.state, Date.now());
   run.roles.primary(
     spec,
     primaryOrder(run, primary, epoch, turn),
-    patient ? undefined : Math.min((spec.leaseMs + TAKE_UP_GRACE_MS) * longer, Math.max(spec.leaseMs + TAKE_UP_GRACE_MS, LEFT_ALONE_AT_MOST_MS)),
+    patient ? undefined : Math.min((leaseMs + TAKE_UP_GRACE_MS) * longer, Math.max(leaseMs + TAKE_UP_GRACE_MS, LEFT_ALONE_AT_MOST_MS)),
   );
 }
 

@@ -6,6 +6,7 @@ import type { CommitRule } from '../model/group.ts';
 import type { FenceCause, Heartbeat, PrimaryEnd, PrimaryRole, RolePhase } from '../model/role.ts';
 import type { RoleContext, RoleHolder } from './holder.ts';
 import { LeaseKeeper } from './lease.ts';
+import { bootTimeMs } from '../runtime/clock.ts';
 import { pause, type Member } from './member.ts';
 import { SecondLease } from './second-lease.ts';
 import type { Beat } from './task.ts';
@@ -13,6 +14,7 @@ import { WriteWatch } from './write-watch.ts';
 
 /** The start of a database that must first recover may take long; its lease is renewed meanwhile. */
 const START_LIMIT_MS = 15 * 60_000;
+const SLOTS_EVERY_MS = 10_000;
 
 /**
  * Holds the primary's role: lease first, then the database open for writes, then watch it until something ends the role.
@@ -170,6 +172,7 @@ export class PrimaryHolder implements RoleHolder {
     const everyMs = renewEveryMs(this.#order.leaseMs);
     const writes = new WriteWatch(this.#order.hungAfterMs);
     let live: LiveDatabase | undefined = first;
+    let slotsAtMs = bootTimeMs() + SLOTS_EVERY_MS;
     for (let round = 0; !this.#finishing; round += 1) {
       live = this.#member.live ?? (await this.#reconnect(writes));
       if (this.#finishing) return;
@@ -179,6 +182,10 @@ export class PrimaryHolder implements RoleHolder {
         if (verdict !== undefined) {
           await this.#fence(verdict.cause, verdict.words);
           return;
+        }
+        if (bootTimeMs() >= slotsAtMs) {
+          slotsAtMs = bootTimeMs() + SLOTS_EVERY_MS;
+          await this.#keepSlots(live);
         }
       } else if (writes.overdue() !== undefined) {
         await this.#fence('hung', writes.overdue() ?? '');
@@ -202,6 +209,17 @@ export class PrimaryHolder implements RoleHolder {
     this.#tell();
     if (alsoWrite) await this.#member.keepSettled(live);
     return alsoWrite ? writes.judge(await this.#member.metrics.timeProbe(() => live.probeWrite(Math.min(this.#order.hungAfterMs, 2000)))) : undefined;
+  }
+
+  /** A member that has left may stream for a while longer, and its slot can be dropped only after that: log would be kept for nobody. */
+  async #keepSlots(live: LiveDatabase): Promise<void> {
+    try {
+      await live.slots(this.#order.others);
+    } catch (error) {
+      // Whether the database answers is judged by the looks; the slots are looked at again.
+      if (!(error instanceof UnderstudyError)) throw error;
+      this.#member.log.warn({ err: error }, 'the slots could not be looked at');
+    }
   }
 
   async #reconnect(writes: WriteWatch): Promise<LiveDatabase | undefined> {

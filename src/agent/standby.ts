@@ -143,6 +143,11 @@ export class StandbyHolder implements RoleHolder {
     const { driver, spec } = this.#member;
     const signal = this.#stop.signal;
     return this.#member.exclusively(async () => {
+      const moved = this.#member.running ? await driver.movedFrom() : undefined;
+      if (moved !== undefined) {
+        this.#enter('stopping', moved);
+        await this.#member.stop('fast', this.#order.stopWithinMs, moved);
+      }
       if (this.#member.running) {
         const live = await this.#member.connect(AbortSignal.any([signal, AbortSignal.timeout(60_000)]));
         const state = await live.look();

@@ -38,8 +38,14 @@ export interface DatabaseDriver {
   /** Asks `upstream`, which need not be ours, what a rejoin needs to know: its system, timeline, and where each timeline forked. */
   history(upstream: Upstream, signal: AbortSignal): Promise<UpstreamHistory>;
 
-  /** This member's slot at `upstream` is there and of use: made where it was missing, and made anew where its log was let go. */
+  /**
+   * This member's slot at `upstream` is there and of use: made where it was missing, and made anew where its log was let go. The password that it was
+   * reached with is the one that the database receives by, too, from then on.
+   */
   claimSlot(upstream: Upstream, signal: AbortSignal): Promise<'kept' | 'made'>;
+
+  /** Where the running database listens elsewhere than it would if it were started now: in words, since only a restart moves it. */
+  movedFrom(): Promise<string | undefined>;
 
   /** The end of this stopped member's log, exactly. Undefined where it cannot be known. */
   endOfLog(signal: AbortSignal): Promise<{ timeline: number; lsn: Lsn } | undefined>;

@@ -9,7 +9,7 @@ import { findTemporal } from '../../src/runtime/tools/temporal.ts';
 import { type FaultMark, type FaultVerdict, findDuplicates, findLost, judgeFaults, judgeMembers, longestGapMs } from '../../src/stage/checker.ts';
 import { endOfLog, finalAnswer, hasReplayed, rowsOf } from '../../src/stage/member-answers.ts';
 import { descendantsOf, signalIfThere } from '../../src/stage/pids.ts';
-import type { Stage } from '../../src/stage/stage.ts';
+import type { Stage, StartOptions } from '../../src/stage/stage.ts';
 import { GROUP, type StageOptions } from '../../src/stage/stage-file.ts';
 import type { MemberPids } from '../../src/stage/stage-line.ts';
 import { statusOf, waitUntilSteady } from '../../src/stage/steady.ts';
@@ -39,13 +39,15 @@ const MINUTE_MS = 60_000;
 export const LIMIT_MS = 2 * MINUTE_MS;
 const WAIT_LIMIT_MS = MINUTE_MS;
 
+export type DrillOptions = Omit<StageOptions, 'portBase'> & Pick<StartOptions, 'adjust' | 'env'>;
+
 interface MemberPlace {
   readonly name: string;
   readonly port: number;
 }
 
 /** Programs run compiled, so the class that starts them is the compiled one, too: it finds them beside itself. */
-async function startStage(options: Omit<StageOptions, 'portBase'>): Promise<Stage> {
+async function startStage(options: DrillOptions): Promise<Stage> {
   const compiled = path.join(import.meta.dirname, '..', '..', 'dist', 'src', 'stage', 'stage.js');
   const { Stage: Compiled } = (await import(compiled)) as typeof import('../../src/stage/stage.ts');
   return Compiled.start({ ...options, portBase: 0, temporary: true, tell: () => undefined, signal: AbortSignal.timeout(WAIT_LIMIT_MS) });
@@ -70,7 +72,7 @@ export class Drill {
     return this.#writers;
   }
 
-  async start(options: Omit<StageOptions, 'portBase'>): Promise<void> {
+  async start(options: DrillOptions): Promise<void> {
     this.#stage = await startStage(options);
     this.#writers = await Writers.start(this.#stage);
   }
@@ -216,7 +218,7 @@ export class Drill {
 }
 
 /** The tests of one file on one real stage; skipped with the reason where a part is missing, which CI=true makes a failure. */
-export function describeDrill(title: string, options: Omit<StageOptions, 'portBase'>, define: (drill: Drill) => void): void {
+export function describeDrill(title: string, options: DrillOptions, define: (drill: Drill) => void): void {
   describeWithPart(PARTS, title, () => {
     const drill = new Drill();
     let failed = false;

@@ -80,6 +80,10 @@ export class SimulatedDriver implements DatabaseDriver {
     await this.#copy(upstream, 'clone', theEngine().random.between(60, 500), signal);
   }
 
+  async movedFrom(): Promise<undefined> {
+    return undefined;
+  }
+
   /** Slots keep everything here: what a lost place costs is played on real PostgreSQL. */
   async claimSlot(): Promise<'kept'> {
     return 'kept';

@@ -21,9 +21,7 @@ export class ConfFiles {
 
   /** Puts our settings in force for the next start or reload. Repeating it changes nothing. */
   async put(settings: Settings, dataDir = this.#place.dataDir): Promise<Map<string, string>> {
-    const { postgres } = this.#place.options;
-    const password = this.#place.password(postgres.replication);
-    if (password !== undefined) await this.#putPassFile(postgres.replication.user, password);
+    await this.renewPassword();
     const lines = await this.wanted(settings, dataDir);
     await this.#replace(`${dataDir}/understudy.conf`, printSettings(this.#place.options.group, lines));
     await this.#include(dataDir);
@@ -46,6 +44,13 @@ export class ConfFiles {
       postgres,
       passFile: password === undefined ? undefined : passFile,
     });
+  }
+
+  /** The replication password as it is now, for every connection that the database makes from here on. */
+  async renewPassword(): Promise<void> {
+    const { replication } = this.#place.options.postgres;
+    const password = this.#place.password(replication);
+    if (password !== undefined) await this.#putPassFile(replication.user, password);
   }
 
   /** The user's values, read by PostgreSQL itself from the user's files alone. Kept until `forget`. */

@@ -8,7 +8,7 @@ import { findEndOfLog } from './end-of-log.ts';
 import { demandData, readFootprint } from './footprint.ts';
 import { foundDatabase } from './found.ts';
 import { readHistory } from './history.ts';
-import { prepareLaunch } from './launch.ts';
+import { findMove, prepareLaunch } from './launch.ts';
 import { PostgresLive } from './live.ts';
 import { Place, type DriverOptions } from './place.ts';
 import { rewindTo, type RewindOutcome } from './rewind.ts';
@@ -51,12 +51,18 @@ export class PostgresDriver implements DatabaseDriver {
     return readHistory(this.#place, upstream, signal);
   }
 
-  claimSlot(upstream: Upstream, signal: AbortSignal): Promise<'kept' | 'made'> {
-    return claimSlotAt(this.#place, upstream, signal);
+  async claimSlot(upstream: Upstream, signal: AbortSignal): Promise<'kept' | 'made'> {
+    const claimed = await claimSlotAt(this.#place, upstream, signal);
+    await this.#conf.renewPassword();
+    return claimed;
   }
 
   endOfLog(signal: AbortSignal): Promise<{ timeline: number; lsn: Lsn } | undefined> {
     return findEndOfLog(this.#place, signal);
+  }
+
+  movedFrom(): Promise<string | undefined> {
+    return findMove(this.#place);
   }
 
   launch(role: 'primary' | 'standby', settings: Settings): Promise<LaunchSpec> {

@@ -59,6 +59,18 @@ export async function prepareLaunch(place: Place, conf: ConfFiles, role: 'primar
   };
 }
 
+/** By the command line that the running server keeps in its data directory. */
+export async function findMove(place: Place): Promise<string | undefined> {
+  const line = await readIfThere(place.data('postmaster.opts'));
+  const port = /"port=(\d+)"/.exec(line ?? '')?.[1];
+  const addresses = /"listen_addresses=([^"]*)"/.exec(line ?? '')?.[1];
+  // Started by somebody else: nothing is known.
+  if (port === undefined || addresses === undefined) return undefined;
+  const { host, port: wanted } = place.member;
+  if (Number(port) === wanted && listenOn(addresses, host) === addresses) return undefined;
+  return `${place.member.name} is to be at ${host}:${wanted}, and its database was started at port ${port} of ${addresses}`;
+}
+
 /** PostgreSQL does not start where it may not make one of its sockets, as in Debian's place when it runs as another account. */
 async function mayWrite(directory: string, account: Account): Promise<boolean> {
   try {
