@@ -233,7 +233,7 @@ export const MUTATIONS = [
     'arrival-not-awaited',
     '6.2',
     'the last of the log is not awaited before a promotion',
-    { mode: 'sync', kinds: ['switchover-asked', 'slow-to-members', 'cut-to-member'] },
+    { mode: 'sync', kinds: ['switchover-asked', 'switchover-asked', 'slow-to-members', 'cut-from-member', 'cut-to-member', 'database-frozen'] },
     edit('src/agent/acts.ts', 'if (compareLsn(flushedLsn, fromLsn) >= 0)', 'if (true)'),
   ),
   rule(
