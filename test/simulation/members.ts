@@ -5,7 +5,6 @@ import { Agent } from '../../src/agent/agent.ts';
 import { Member } from '../../src/agent/member.ts';
 import { StateFile } from '../../src/agent/state-file.ts';
 import type { GroupSpec, MemberSpec } from '../../src/model/group.ts';
-import { memberQueue } from '../../src/model/name.ts';
 import { Database } from './database.ts';
 import { Directory } from './directory.ts';
 import { SimulatedDriver } from './driver.ts';
@@ -177,8 +176,4 @@ function logger(note: (words: () => string) => void): Logger {
       return `${words ?? ''} ${err === undefined ? '' : `(${err.message}) `}${JSON.stringify(more)}`;
     });
   return { info: tell, warn: tell, error: tell, debug: () => {} } as unknown as Logger;
-}
-
-export function queueOf(spec: GroupSpec, member: string): string {
-  return memberQueue(spec.name, member);
 }
