@@ -27,7 +27,7 @@ export async function inspect(hands: Hands, ask: InspectAsk, signal: AbortSignal
     if (quiet && (await live.pulse()).inRecovery) {
       // A role that was taken while this waited came after whatever asked it: nothing of it is taken away.
       await member.exclusively(async () => {
-        if (hands.sameRole()) await member.detach(live, { rule: ask.rule ?? NO_RULE, leaseMs: ask.quarantineMs });
+        if (hands.mayFreeze(ask.epoch)) await member.detach(live, { rule: ask.rule ?? NO_RULE, leaseMs: ask.quarantineMs });
       });
     }
   }

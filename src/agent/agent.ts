@@ -226,7 +226,7 @@ export class Agent {
       member: this.#member,
       primary: holder instanceof PrimaryHolder ? holder : undefined,
       idle: holder === undefined,
-      sameRole: () => this.#holder === holder,
+      mayFreeze: (epoch) => this.#holder === holder && (holder === undefined || holder.epoch < epoch),
       leaseMs: this.#leaseMs,
       letGo: async (epoch, why) => {
         // A role that is being taken may be of this epoch, or of the one before.

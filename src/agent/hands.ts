@@ -9,8 +9,11 @@ export interface Hands {
   readonly primary: PrimaryHolder | undefined;
   /** Nobody holds a role on this member. */
   readonly idle: boolean;
-  /** Whoever held a role when the act began still does: a question that comes late must not undo what a newer order has done. */
-  sameRole(): boolean;
+  /**
+   * Whether an incident of this epoch may still freeze this member. A role of that epoch was given when the incident had decided: a question that comes
+   * after it is late, and so is one that was overtaken by a role while it waited.
+   */
+  mayFreeze(epoch: number): boolean;
   /** L of the role last given. */
   readonly leaseMs: number;
   /** Whoever holds a role of an earlier epoch lets go of it, without touching the database. */

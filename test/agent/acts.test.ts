@@ -93,7 +93,7 @@ async function hands(
     member,
     primary: undefined,
     idle: false,
-    sameRole: () => true,
+    mayFreeze: () => true,
     leaseMs: LEASE_MS,
     letGo: () => {
       deeds.push('role let go');

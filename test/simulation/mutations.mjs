@@ -1,7 +1,8 @@
 /**
  * Each rule of the protocol, and how it is taken out: an edit of the compiled code as it is loaded, so that what breaks is the real thing without that rule.
  *
- * `within` is how many schedules may pass before it must be caught.
+ * `within` is how many schedules may pass before it must be caught, `kinds` and `mode` what they are drawn of. `ends`: without this rule a group may not become
+ * whole again, which is no proof that a rule about two writers is missed.
  */
 const edit = (file, find, replacement) => ({ file, find, replacement });
 const rule = (id, where, words, drawn, ...edits) => ({ id, where, words, within: 1500, kinds: [], ...drawn, edits });
@@ -62,10 +63,10 @@ export const MUTATIONS = [
     'database-outlives-guard',
     '1.4',
     'the database is not killed with its guard',
-    {},
+    { ends: true },
     edit('test/simulation/stand-ins/database-process.ts', 'guard.onDeath.push(() => void engine.at(killTookMs(), undefined, () => engine.kill(proc)));', ''),
   ),
-  rule('epoch-not-synced', '1.6', 'role and epoch are not synced to the disk', {}, edit('src/agent/state-file.ts', 'await file.sync();', '')),
+  rule('epoch-not-synced', '1.6', 'role and epoch are not synced to the disk', { ends: true }, edit('src/agent/state-file.ts', 'await file.sync();', '')),
   rule(
     'tells-fenced-unfenced',
     '2a',
@@ -171,7 +172,7 @@ export const MUTATIONS = [
     'gives-up-after-failure',
     '4.7',
     'after an incident that promoted nobody the primary is offered no role',
-    {},
+    { ends: true },
     edit(
       'workflows/group-keeper.ts',
       "if (state.primary !== null && this.#roles.holds(state.primary) !== 'primary')\n            this.#offerPrimary({ ...this.#patienceAfter(outcome) });",
@@ -233,21 +234,21 @@ export const MUTATIONS = [
     'arrival-not-awaited',
     '6.2',
     'the last of the log is not awaited before a promotion',
-    { mode: 'sync', kinds: ['switchover-asked', 'slow-to-members', 'cut-to-member'] },
+    { mode: 'sync', kinds: ['switchover-asked', 'switchover-asked', 'slow-to-members', 'cut-from-member', 'cut-to-member', 'database-frozen'] },
     edit('src/agent/acts.ts', 'if (compareLsn(flushedLsn, fromLsn) >= 0)', 'if (true)'),
   ),
   rule(
     'diverged-log-followed',
     '7',
     'a log that goes past the fork is not rewound',
-    {},
+    { ends: true },
     edit('src/decide/rejoin.ts', 'if (compareLsn(endOfLog.lsn, fork.endLsn) > 0)', 'if (false)'),
   ),
   rule(
     'starts-a-copy-as-primary',
     '7',
     "a standby's copy is started as a primary",
-    {},
+    { ends: true },
     edit('src/agent/primary.ts', 'else if (footprint.standby) {', 'else if (false) {'),
     edit('test/simulation/driver.ts', "if (role === 'standby')\n            this.#directory.standby = true;", "this.#directory.standby = role === 'standby';"),
   ),
@@ -255,7 +256,7 @@ export const MUTATIONS = [
     'new-run-takes-roles',
     '8',
     'a new run of the workflow does not offer the primary its role',
-    { kinds: ['continued-as-new', 'node-killed', 'agent-killed'] },
+    { ends: true, kinds: ['continued-as-new', 'node-killed', 'agent-killed'] },
     edit('workflows/group-keeper.ts', 'if (state.after === undefined && state.stopped === undefined)', 'if (false)'),
   ),
   rule(
