@@ -4,6 +4,8 @@ import { execaSync } from 'execa';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { leftBehind } from '../../src/decide/readiness.ts';
 import { compareLsn } from '../../src/model/lsn.ts';
+import { UnderstudyError } from '../../src/model/error.ts';
+import { pinnedPostgres } from '../../src/runtime/tools/postgres.ts';
 import { describeWithPart, type Part } from '../support/part.ts';
 import { TestGroup, forever, postgresBins, settings, streams, until, type TestMember } from '../support/postgres.ts';
 
@@ -11,10 +13,22 @@ function versionOf(bin: string): number {
   return Number(/(\d+)/.exec(execaSync(path.join(bin, 'postgres'), ['--version']).stdout)?.[1] ?? 0);
 }
 
+/** What Debian has may be older: then the wheel that `npm start` falls back to. */
+async function pinnedBin(): Promise<string | undefined> {
+  try {
+    return (await pinnedPostgres()).binDir;
+  } catch (error) {
+    if (!(error instanceof UnderstudyError) || error.code !== 'ToolMissing') throw error;
+    return undefined;
+  }
+}
+
+const installed = postgresBins().find((bin) => existsSync(path.join(bin, 'pg_rewind')) && versionOf(bin) >= 17);
+const newer = installed ?? (await pinnedBin());
 const since17: Part = {
   name: 'PostgreSQL 17 or later',
   package: 'postgresql-17 (or name its programs in UNDERSTUDY_PG_BINS)',
-  find: () => postgresBins().find((bin) => existsSync(path.join(bin, 'pg_rewind')) && versionOf(bin) >= 17),
+  find: () => newer,
 };
 
 const LOGICAL = '\nwal_level = logical\n';

