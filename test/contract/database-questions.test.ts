@@ -197,11 +197,11 @@ describePostgres('what PostgreSQL does where the protocol leans on it', (bin) =>
     await until('pg-b is back', async () => (await followers(a)).length === 1);
 
     await command('sleep 600');
-    const state = await until('a hanging one has a queue', async () => {
+    await until('a hanging one has a queue', async () => {
       const live = await a.live?.look();
       return (live?.archiver?.waiting ?? 0) > 0 && live;
     });
-    expect(archiverTrouble({ archiver: { waiting: 1, ...state.archiver, failing: false, oldestWaitsMs: 60_000 } })).toMatch(/archives nothing any more/);
+    expect(archiverTrouble({ archiver: { waiting: 1, failing: false, oldestWaitsMs: 60_000 } })).toMatch(/archives nothing any more/);
     await a.live?.close();
     a.process?.kill('SIGINT');
     await until('the last word is written', async () => {
