@@ -81,28 +81,29 @@ export class SecondLease {
           if (!sameNames(electable, this.#terms.electable())) return false;
           const taken = await guard.extend(epoch, lease.deadlineMs, fenceBeforeMs(leaseMs));
           if (taken) this.#renewals += 1;
-          this.#tell(taken ? 'going on without Temporal, by the word of everybody who could be promoted' : 'the guard takes no deadline any more', {
+          this.#tell(taken ? 'goes on by their word' : 'the guard takes no deadline any more', {
             electable,
           });
           return taken;
         }
         if (electable.length === 0 || bootTimeMs() > untilMs) {
-          this.#tell('heartbeats are not acknowledged, and the deadline stands', { why: lease.words });
+          this.#tell('the deadline stands', { why: lease.words });
           return false;
         }
         await pause(LOOK_PAUSE_MS);
       }
     } catch (error) {
       if (!(error instanceof UnderstudyError)) throw error;
-      this.#tell('heartbeats are not acknowledged, and the standbys could not be asked', { err: error });
+      this.#tell('they could not be asked', { err: error });
       return false;
     }
   }
 
-  #tell(words: string, more: object): void {
-    if (words === this.#told) return;
-    this.#told = words;
-    this.#member.log.warn({ epoch: this.#terms.epoch, ...more }, words);
+  /** Once for each turn that it takes: it is asked many times a second. */
+  #tell(outcome: string, more: object): void {
+    if (outcome === this.#told) return;
+    this.#told = outcome;
+    this.#member.log.warn({ epoch: this.#terms.epoch, outcome, ...more }, 'heartbeats are not acknowledged: the standbys were asked');
   }
 }
 

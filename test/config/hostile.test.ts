@@ -58,7 +58,7 @@ describe('a hostile configuration ends in a clear message', () => {
     ['an alias in a mapping below it', 'groups: &g { orders: { members: *g } }', /\*g stands inside what it names/],
     ['a tag that would make something', 'groups: !!js/function "() => 1"', /Unresolved tag/],
     ['a name of the language', '__proto__: { groups: {} }\nconstructor: 1', /unknown key/],
-    ['ten thousand unknown keys', Array.from({ length: 10_000 }, (_, n) => `a${n}: 1`).join('\n'), /unknown key/],
+    ['three thousand unknown keys', Array.from({ length: 3000 }, (_, n) => `a${n}: 1`).join('\n'), /unknown key/],
     ['a mapping as a key', '? { a: b }\n: c', /unknown key/],
     ['a number for a mapping', 'groups: 7', /names, each with its settings/],
     ['a NUL in a key', '"gro\\0ups": {}', /unknown key/],
