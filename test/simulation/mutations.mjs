@@ -5,7 +5,7 @@
  * whole again, which is no proof that a rule about two writers is missed.
  */
 const edit = (file, find, replacement) => ({ file, find, replacement });
-const rule = (id, where, words, drawn, ...edits) => ({ id, where, words, within: 1500, kinds: [], ...drawn, edits });
+const rule = (id, where, words, drawn, ...edits) => ({ id, where, words, within: 420, kinds: [], ...drawn, edits });
 const CUTS = { kinds: ['cut-from-temporal', 'cut-from-member', 'cut-from-all', 'cut-to-member'] };
 const LEASES = { kinds: ['guard-frozen', 'agent-frozen', 'cut-from-all', 'cut-from-temporal', 'agent-killed', 'node-frozen'] };
 const RULES = { mode: 'sync', kinds: ['cut-from-member', 'power-lost', 'node-killed', 'database-killed', 'cut-from-all', 'agent-frozen'] };
