@@ -4,6 +4,7 @@ import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import type { Lsn } from '../src/model/lsn.ts';
 import type { Incident } from '../src/model/incident.ts';
 import type { FailoverAsk, MemberOrder, PauseAsk, SwitchoverAsk } from '../src/decide/operator.ts';
+import type { RollAsk } from '../src/decide/roll.ts';
 import type { ChangeWord, Signed, Started } from '../src/model/operator.ts';
 import type { GroupStatus } from '../src/model/status.ts';
 
@@ -20,6 +21,7 @@ export const WORDS = {
   include: defineUpdate<string, [MemberOrder]>('include'),
   change: defineUpdate<string, [ChangeWord]>('change'),
   override: defineUpdate<string, [Signed]>('override'),
+  roll: defineUpdate<string, [RollAsk]>('roll'),
 } as const;
 
 export const SIGNALS = {
@@ -31,6 +33,7 @@ export const SIGNALS = {
   include: defineSignal<[MemberOrder]>('include'),
   change: defineSignal<[ChangeWord]>('change'),
   override: defineSignal<[Signed]>('override'),
+  roll: defineSignal<[RollAsk]>('roll'),
 } as const;
 
 export const status = defineQuery<GroupStatus>('status');

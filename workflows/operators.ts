@@ -11,11 +11,13 @@ import {
   refuseSwitchover,
   type Refused,
 } from '../src/decide/operator.ts';
+import { refuseRoll } from '../src/decide/roll.ts';
 import { changeSpec } from './change.ts';
 import { note, statusNow, wake, type GroupRun } from './group-run.ts';
 import { beginSwitchover, forceFailover, liftHold } from './incidents.ts';
 import { isSigned, refusal, wrongInSpec } from './input.ts';
 import { SIGNALS, WORDS } from './messages.ts';
+import { beginRoll } from './roll.ts';
 
 type Word = keyof typeof WORDS;
 
@@ -92,6 +94,12 @@ export function heedOperators(run: GroupRun): void {
       if (state.held !== undefined && state.held.rule !== 'paused') liftHold(run);
       return `${ask.by} lifted the rate limit for one failover`;
     },
+  );
+  hear(
+    'roll',
+    "Restart every member's database in turn: { by, reason, members? }",
+    (ask) => refuseRoll(ask, view()),
+    (ask) => beginRoll(run, ask),
   );
   hear(
     'change',
