@@ -77,6 +77,7 @@ export function nextRollStep({ roll, spec, status, nowMs }: RollInput): RollStep
   }
   const [next] = roll.left;
   if (next === undefined) return { step: 'done', words: `${roll.done.map(({ member }) => member).join(', ')} restarted` };
+  if (!spec.members.some(({ name }) => name === next)) return { step: 'stop', words: `${next} is no member of ${spec.name} any more` };
   if (status.paused !== undefined) return { step: 'wait', words: `${status.paused.by} has paused ${spec.name}: ${status.paused.reason}` };
   const missing = status.phase === 'steady' ? whoIsMissing(spec, status) : `${spec.name} is ${status.phase}`;
   if (missing !== undefined) {

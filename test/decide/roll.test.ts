@@ -89,6 +89,7 @@ describe('what a rolling restart does next', () => {
       status({ incidents: [line('s', { outcome: 'given-back: it could not be stopped', endedAtMs: NOW_MS })] }),
       { step: 'stop', words: 'pg-a did not hand its role to pg-c: given-back: it could not be stopped' },
     ],
+    ['stops at one that has left the group', roll({ left: ['pg-z'] }), status(), { step: 'stop', words: 'pg-z is no member of orders any more' }],
     ['stops where an incident began meanwhile', roll(), status({ incidents: [line('failover/orders/8')] }), { step: 'stop' }],
     ['is not stopped by an incident of before', roll(), status({ incidents: [line('old', { startedAtMs: 1, endedAtMs: 2 })] }), { step: 'restart' }],
     [
