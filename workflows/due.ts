@@ -3,6 +3,7 @@ import type { GroupRun } from './group-run.ts';
 import { decidingIncident, primaryOpen, primaryTaken, type Loss } from './group-state.ts';
 import { holdNow, liftHold, takeAway } from './incidents.ts';
 import { offerPrimary, offerStandby } from './offers.ts';
+import { rollDueMs } from './roll.ts';
 
 /** Does what is due by now. */
 export function heedClock(run: GroupRun): void {
@@ -64,8 +65,16 @@ function relaxDueMs(run: GroupRun): number | undefined {
 /** When something is due next, milliseconds since 1970; undefined where nothing is. */
 export function nextDueMs(run: GroupRun): number | undefined {
   const { due, held, paused } = run.state;
-  const all = [due.offer, due.restart, due.retry, held?.untilMs, paused?.untilMs, relaxDueMs(run), run.rules.againAtMs, ...run.standbyDue.values()].filter(
-    (at) => at !== undefined,
-  );
+  const all = [
+    due.offer,
+    due.restart,
+    due.retry,
+    held?.untilMs,
+    paused?.untilMs,
+    relaxDueMs(run),
+    run.rules.againAtMs,
+    rollDueMs(run),
+    ...run.standbyDue.values(),
+  ].filter((at) => at !== undefined);
   return all.length === 0 ? undefined : Math.min(...all);
 }

@@ -10,6 +10,7 @@ import { openIncident, primaryOpen, type GroupState } from './group-state.ts';
 import { offerPrimary, offerStandbys } from './offers.ts';
 import { heedOutcome } from './outcomes.ts';
 import { publishAll } from './publish.ts';
+import { heedRoll } from './roll.ts';
 import { RoleBook } from './roles.ts';
 import { RuleKeeper } from './rule-keeper.ts';
 
@@ -76,6 +77,7 @@ export class GroupKeeper {
     for (;;) {
       for (let act = this.run.inbox.shift(); act !== undefined; act = this.run.inbox.shift()) act();
       heedClock(this.run);
+      heedRoll(this.run);
       this.run.rules.kick();
       this.#publish();
       this.#show();
@@ -95,6 +97,7 @@ export class GroupKeeper {
       waits &&
       !state.incidents.some(({ endedAtMs }) => endedAtMs === undefined) &&
       !this.run.rules.busy &&
+      state.roll?.now?.act !== 'restart' &&
       state.after === undefined &&
       this.run.inbox.length === 0
     );

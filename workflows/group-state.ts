@@ -7,7 +7,7 @@ import type { BeginAsk, FailoverAsk } from '../src/decide/operator.ts';
 import type { Signed } from '../src/model/operator.ts';
 import type { RolePhase } from '../src/model/role.ts';
 import type { PromotedWord } from './messages.ts';
-import type { GroupPhase, GroupStatus, IncidentLine, MemberStatus, Pause } from '../src/model/status.ts';
+import type { GroupPhase, GroupStatus, IncidentLine, MemberStatus, Pause, Roll } from '../src/model/status.ts';
 
 /** Everything that a group's workflow knows: plain data, handed whole from one run to the next. */
 export interface GroupState {
@@ -35,6 +35,7 @@ export interface GroupState {
   inForce: CommitRule | undefined;
   electable: string[];
   acknowledged: string[] | undefined;
+  roll?: Roll | undefined;
   /** A longer lease, under which the primary may still write though its order says another now. */
   formerLease?: FormerLease | undefined;
   /** When the last standby stopped following, for the policy's relaxing. */
@@ -198,6 +199,7 @@ export function statusOf(state: GroupState, busy: boolean, note?: string): Group
     electable: state.electable,
     ...(state.paused === undefined ? {} : { paused: state.paused }),
     ...(state.held === undefined ? {} : { held: heldOf(state.held) }),
+    ...(state.roll === undefined ? {} : { roll: state.roll }),
     members: state.spec.members.map(({ name }) => memberStatus(name, state)),
     incidents: state.incidents,
     observeOnly: state.spec.policy.mode === 'observe',

@@ -4,6 +4,7 @@ import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import type { Lsn } from '../src/model/lsn.ts';
 import type { Incident } from '../src/model/incident.ts';
 import type { BeginAsk, FailoverAsk, MemberOrder, PauseAsk, SwitchoverAsk } from '../src/decide/operator.ts';
+import type { RollAsk } from '../src/decide/roll.ts';
 import type { ChangeWord, Signed, Started } from '../src/model/operator.ts';
 import type { GroupStatus } from '../src/model/status.ts';
 
@@ -21,6 +22,7 @@ export const WORDS = {
   change: defineUpdate<string, [ChangeWord]>('change'),
   override: defineUpdate<string, [Signed]>('override'),
   begin: defineUpdate<string, [BeginAsk]>('begin'),
+  roll: defineUpdate<string, [RollAsk]>('roll'),
 } as const;
 
 export const SIGNALS = {
@@ -33,6 +35,7 @@ export const SIGNALS = {
   change: defineSignal<[ChangeWord]>('change'),
   override: defineSignal<[Signed]>('override'),
   begin: defineSignal<[BeginAsk]>('begin'),
+  roll: defineSignal<[RollAsk]>('roll'),
 } as const;
 
 export const status = defineQuery<GroupStatus>('status');

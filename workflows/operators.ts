@@ -12,11 +12,13 @@ import {
   refuseSwitchover,
   type Refused,
 } from '../src/decide/operator.ts';
+import { refuseRoll } from '../src/decide/roll.ts';
 import { changeSpec } from './change.ts';
 import { note, statusNow, wake, type GroupRun } from './group-run.ts';
 import { beginSwitchover, forceFailover, liftHold } from './incidents.ts';
 import { isSigned, refusal, wrongInSpec } from './input.ts';
 import { SIGNALS, WORDS } from './messages.ts';
+import { beginRoll } from './roll.ts';
 
 type Word = keyof typeof WORDS;
 
@@ -103,6 +105,12 @@ export function heedOperators(run: GroupRun): void {
       state.without = { by: ask.by, reason: ask.reason, without: [...ask.without] };
       return `${state.spec.name} begins without ${ask.without.join(', ')}, as soon as the others have answered once more`;
     },
+  );
+  hear(
+    'roll',
+    "Restart every member's database in turn: { by, reason, members? }",
+    (ask) => refuseRoll(ask, view()),
+    (ask) => beginRoll(run, ask),
   );
   hear(
     'change',

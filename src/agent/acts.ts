@@ -1,6 +1,18 @@
 import type { LiveDatabase, Settings } from '../database/driver.ts';
 import { quarantineMs } from '../decide/deadline.ts';
-import type { CheckpointAsk, Governed, GovernAsk, InspectAsk, MemberAsk, Promoted, PromoteAsk, SteppedDown, StepDownAsk } from '../model/act.ts';
+import type {
+  CheckpointAsk,
+  Governed,
+  GovernAsk,
+  InspectAsk,
+  MemberAsk,
+  Promoted,
+  PromoteAsk,
+  RestartAsk,
+  Restarted,
+  SteppedDown,
+  StepDownAsk,
+} from '../model/act.ts';
 import { UnderstudyError } from '../model/error.ts';
 import { NO_RULE } from '../model/group.ts';
 import { beyond, compareLsn, type Lsn } from '../model/lsn.ts';
@@ -206,6 +218,14 @@ export async function stepDown(hands: Hands, ask: StepDownAsk, signal: AbortSign
     // a program's start inside the write gap.
     ...(clean ? { lsn: beyond(footprint.checkpointLsn), timeline: footprint.timeline } : {}),
   };
+}
+
+/** A standby alone: under a primary it would be a failover. @throws UnderstudyError `NotInRecovery` where this member holds no standby's role */
+export async function restart({ member, standby }: Hands, ask: RestartAsk): Promise<Restarted> {
+  await member.state.accept(ask.epoch, member.spec.name);
+  if (standby === undefined || standby.epoch !== ask.epoch)
+    throw new UnderstudyError('NotInRecovery', `${member.spec.name} holds no standby's role of epoch ${ask.epoch}: its database is not restarted`);
+  return standby.restart(ask.why, ask.limitMs);
 }
 
 /** Puts a commit rule in force on this primary; with `confirm`, returns once everything written so far is flushed as it says. */

@@ -1,13 +1,13 @@
 import type { Client, Connection } from '@temporalio/client';
 import type { LoadedDataConverter } from '@temporalio/common';
 import type { Logger } from 'pino';
-import type { CheckpointAsk, InspectAsk, GovernAsk, MemberAsk, MemberNews, Promoted, PromoteAsk, StepDownAsk } from '../model/act.ts';
+import type { CheckpointAsk, InspectAsk, GovernAsk, MemberAsk, MemberNews, Promoted, PromoteAsk, RestartAsk, StepDownAsk } from '../model/act.ts';
 import { renewEveryMs } from '../decide/deadline.ts';
 import { UnderstudyError } from '../model/error.ts';
 import type { MemberReport } from '../model/member.ts';
 import { memberQueue } from '../model/name.ts';
 import type { Heartbeat, PrimaryRole, RolePhase, StandbyRole } from '../model/role.ts';
-import { checkpoint, firstWrite, govern, inspect, promote, stepDown } from './acts.ts';
+import { checkpoint, firstWrite, govern, inspect, promote, restart, stepDown } from './acts.ts';
 import type { Hands } from './hands.ts';
 import { PlainBeats, type RoleHolder } from './holder.ts';
 import { LeaseKeeper } from './lease.ts';
@@ -192,6 +192,8 @@ export class Agent {
         return govern(hands, task.input as GovernAsk, signal);
       case 'checkpoint':
         return checkpoint(hands, task.input as CheckpointAsk, signal);
+      case 'restart':
+        return restart(hands, task.input as RestartAsk);
       case 'firstWrite':
         return firstWrite(hands, task.input as MemberAsk & { limitMs: number }, signal);
       default:
@@ -225,6 +227,7 @@ export class Agent {
     return {
       member: this.#member,
       primary: holder instanceof PrimaryHolder ? holder : undefined,
+      standby: holder instanceof StandbyHolder ? holder : undefined,
       idle: holder === undefined,
       mayFreeze: (epoch) => this.#holder === holder && (holder === undefined || holder.epoch < epoch),
       leaseMs: this.#leaseMs,

@@ -1,12 +1,15 @@
 import type { LeaseKeeper } from './lease.ts';
 import type { Member } from './member.ts';
 import type { PrimaryHolder } from './primary.ts';
+import type { StandbyHolder } from './standby.ts';
 
 /** What a short act finds in its hands: the member, and whoever holds a role on it now. */
 export interface Hands {
   readonly member: Member;
   /** The holder of the primary's role on this member, if it has it. */
   readonly primary: PrimaryHolder | undefined;
+  /** The holder of a standby's. */
+  readonly standby: StandbyHolder | undefined;
   /** Nobody holds a role on this member. */
   readonly idle: boolean;
   /**

@@ -1,4 +1,5 @@
 import type { LiveDatabase, Pulse, Settings } from '../database/driver.ts';
+import type { Restarted } from '../model/act.ts';
 import { NO_RULE } from '../model/group.ts';
 import type { Standing } from '../decide/rejoin.ts';
 import { UnderstudyError } from '../model/error.ts';
@@ -41,6 +42,8 @@ export class StandbyHolder implements RoleHolder {
   #finish: (end: StandbyEnd | undefined) => void = () => {};
   #finishing = false;
   #restarts = 0;
+  /** A restart that was asked for, and is no end of the database's own. */
+  #restarting: Promise<Restarted> | undefined;
   #brokenSinceMs: number | undefined;
   /** Whether the last start ended with the database's end. */
   #endedAtStart = false;
@@ -72,6 +75,34 @@ export class StandbyHolder implements RoleHolder {
   async supersede(why: string): Promise<void> {
     this.#end({ end: 'superseded', words: why });
     await this.#running;
+  }
+
+  /**
+   * Restarts the database under the role. It comes back whatever is ordered meanwhile: whoever is to answer an incident must run.
+   *
+   * @throws UnderstudyError where it does not run, is held still by an incident, or does not come back
+   */
+  async restart(why: string, limitMs: number): Promise<Restarted> {
+    const restarting = this.#member.exclusively(() => this.#restartNow(why, AbortSignal.timeout(limitMs)));
+    this.#restarting = restarting;
+    try {
+      return await restarting;
+    } finally {
+      if (this.#restarting === restarting) this.#restarting = undefined;
+    }
+  }
+
+  async #restartNow(why: string, signal: AbortSignal): Promise<Restarted> {
+    const { name } = this.#member.spec;
+    if (this.#finishing || !this.#member.running || this.#member.detached)
+      throw new UnderstudyError('NotInRecovery', `${name} does not follow now, or stands still for an incident: its database is not restarted`);
+    const startedMs = performance.now();
+    const from = await (await this.#member.connect(signal)).version();
+    this.#enter('stopping', why);
+    await this.#member.stop('fast', this.#order.stopWithinMs, why);
+    this.#enter('starting', why);
+    const live = await this.#start(signal);
+    return { from, to: await live.version(), tookMs: performance.now() - startedMs };
   }
 
   async #run(): Promise<void> {
@@ -218,6 +249,8 @@ export class StandbyHolder implements RoleHolder {
 
   /** The control connection or the database is gone: connects again, or starts it again, a bounded number of times. */
   async #comeBack(): Promise<LiveDatabase> {
+    // Whether it came back is seen below.
+    await this.#restarting?.catch(() => undefined);
     if (this.#member.running) return this.#member.connect(AbortSignal.any([this.#stop.signal, AbortSignal.timeout(60_000)]));
     const standing = this.#countEnd();
     await pause(RESTART_PAUSE_MS, this.#stop.signal);

@@ -19,7 +19,8 @@ export function register(program: Program): void {
     .option('--claim-anew', 'belong to this Temporal cluster and namespace, though the member belonged to another before')
     .addHelpText('after', example('understudy agent --group orders --member pg-a'))
     .action(async ({ group, member, guard, claimAnew }, command) => {
-      const { runAgent } = await import('../bin/agent.ts');
-      await runAgent({ config: globalsOf(command).config, group, member, guard, claimAnew: claimAnew === true });
+      const [{ runAgent }, { runDirectly }] = await Promise.all([import('../bin/agent.ts'), import('../bin/direct.ts')]);
+      // One that refuses must end: what it holds open, and the role that it found, would keep it alive without taking an order.
+      await runDirectly(() => runAgent({ config: globalsOf(command).config, group, member, guard, claimAnew: claimAnew === true }));
     });
 }

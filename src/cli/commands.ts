@@ -11,6 +11,7 @@ import { register as failover } from './failover.ts';
 import { register as incidents } from './incidents.ts';
 import { register as local } from './local.ts';
 import { register as replay } from './replay.ts';
+import { register as roll } from './roll.ts';
 import { register as setup } from './setup.ts';
 import { register as status } from './status.ts';
 import { register as validate } from './validate.ts';
@@ -28,6 +29,7 @@ export const COMMANDS: readonly Register[] = [
   worker,
   status,
   failover,
+  roll,
   words,
   approve,
   incidents,

@@ -1,6 +1,7 @@
 import type { GroupLook, MemberBeat } from '../client/look.ts';
 import { explainRule } from '../decide/durability.ts';
 import { inWords } from '../decide/hold.ts';
+import { explainRoll } from '../decide/roll.ts';
 import type { GroupPhase, GroupStatus, IncidentLine, MemberStatus } from '../model/status.ts';
 import { formatSize } from '../model/units.ts';
 import { formatAge, formatSpan, paint, table } from './output.ts';
@@ -53,7 +54,7 @@ function unseenHead({ group, noted }: GroupLook): string[] {
 }
 
 function head(status: GroupStatus, nowMs: number): string[] {
-  const { group, phase, primary, epoch, rule, electable, paused, held } = status;
+  const { group, phase, primary, epoch, rule, electable, paused, held, roll } = status;
   const [style, words] = PHASES[phase];
   const lines = [
     `${paint('strong', group)}  ${paint(style, words)}; ${primary === null ? 'no primary yet' : `primary ${paint('strong', primary)}, epoch ${epoch}`}`,
@@ -64,6 +65,8 @@ function head(status: GroupStatus, nowMs: number): string[] {
     const end = paused.untilMs === undefined ? 'until it is resumed' : `for another ${inWords(paused.untilMs - nowMs)}`;
     lines.push(`${paint('note', 'paused')} by ${paused.by} ${end}: ${paused.reason}. Lift it: understudy resume ${group}`);
   }
+  if (roll !== undefined)
+    lines.push(`${paint(roll.ended?.outcome === 'stopped' ? 'bad' : 'note', roll.id)} by ${roll.by} (${roll.reason}): ${explainRoll(roll)}`);
   if (held !== undefined) {
     const end = held.untilMs === undefined ? '' : `, another ${inWords(held.untilMs - nowMs)}`;
     lines.push(`${paint('bad', 'held back')} by the rule ${held.rule}${end}: ${held.words}. Lift it: ${held.override}`);
@@ -129,6 +132,7 @@ export function factsOf({ status, unseen, members, open }: GroupLook): [string, 
     const paused = members.find(({ member }) => member === name)?.paused === true;
     facts.push([name, `${role}, ${phase}, epoch ${epoch}${excluded === undefined ? '' : ', excluded'}${paused ? ', its activity is paused' : ''}`]);
   }
+  if (status.roll !== undefined) facts.push([status.roll.id, explainRoll(status.roll)]);
   if (open?.step === 'approval') facts.push(['approval', `${open.id} waits for a person`]);
   for (const { id, outcome } of status.incidents) facts.push([id, outcome]);
   return facts;

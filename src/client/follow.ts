@@ -1,5 +1,7 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import type { Incident, Step } from '../model/incident.ts';
+import { explainRoll } from '../decide/roll.ts';
+import type { Roll } from '../model/status.ts';
 import type { Desk } from './desk.ts';
 import { OperatorError, isUnseen } from './operator-error.ts';
 
@@ -82,6 +84,35 @@ export async function awaitIncident(desk: Desk, group: string, before: ReadonlyS
       const fresh = incidents.find(({ id }) => !before.has(id));
       if (fresh !== undefined) return fresh.id;
       answeredMs = performance.now();
+    } catch (error) {
+      if (!isUnseen(error) || performance.now() - answeredMs > UNSEEN_LIMIT_MS) throw error;
+    }
+    await pause(LOOK_EVERY_MS, signal);
+  }
+}
+
+/** Follows a rolling restart to its end, telling each change once. @throws OperatorError after a minute without an answer */
+export async function followRoll(followed: {
+  readonly desk: Desk;
+  readonly group: string;
+  readonly id: string;
+  readonly signal: AbortSignal;
+  readonly onChange: (words: string) => void;
+}): Promise<Roll> {
+  const { desk, group, id, signal } = followed;
+  let answeredMs = performance.now();
+  let told = '';
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      const { roll } = await desk.status(group);
+      if (roll?.id !== id) throw new OperatorError({ kind: 'failed' }, `${group} knows nothing of ${id} any more`, { next: `understudy status ${group}` });
+      answeredMs = performance.now();
+      const last = roll.done.at(-1);
+      const words = `${last === undefined ? '' : `${last.member} ${last.words}; `}${explainRoll(roll)}`;
+      if (roll.ended !== undefined) return roll;
+      if (words !== told) followed.onChange(words);
+      told = words;
     } catch (error) {
       if (!isUnseen(error) || performance.now() - answeredMs > UNSEEN_LIMIT_MS) throw error;
     }

@@ -102,6 +102,8 @@ export interface LiveDatabase {
   /** Waits until what was received is replayed, up to the limit. */
   drained(limitMs: number): Promise<boolean>;
   checkpoint(): Promise<void>;
+  /** As the running server says it: `15.18`. */
+  version(): Promise<string>;
   /**
    * Writes one small mark into a primary's log and returns its end once it is flushed here; it waits for no standby. Whoever has flushed that far
    * has received what was sent after this call began (protocol 3.3).

@@ -39,6 +39,8 @@ export type OperatorRule =
   | 'unsafe-change'
   | 'no-standby'
   | 'no-incident'
+  | 'roll-open'
+  | 'not-following'
   | 'not-electable';
 
 /** What a validator may look at. Nothing of it is asked anew: a validator runs inside the workflow and may not wait. */
@@ -201,18 +203,18 @@ export function refuseSpec(after: GroupSpec, { spec, status }: OperatorView): Re
 
 const NAMELESS: Refused = { rule: 'no-name', words: 'who asks? The name is kept with the incident' };
 
-function refuseAnonymous({ by, reason }: Signed): Refused | undefined {
+export function refuseAnonymous({ by, reason }: Signed): Refused | undefined {
   if (by.trim() === '') return NAMELESS;
   return reason.trim() === '' ? { rule: 'no-reason', words: 'why? The reason is kept with the incident' } : undefined;
 }
 
-function refuseUnbegun(status: GroupStatus): Refused | undefined {
+export function refuseUnbegun(status: GroupStatus): Refused | undefined {
   return status.primary === null || status.phase === 'starting'
     ? { rule: 'not-begun', words: `${status.group} has not begun: no member has been primary under this workflow yet` }
     : undefined;
 }
 
-function refuseDuringIncident(status: GroupStatus): Refused | undefined {
+export function refuseDuringIncident(status: GroupStatus): Refused | undefined {
   // One whose promotion is known only settles its clients, for as long as a DNS outage lasts: nobody waits for that.
   const open = status.incidents.findLast((incident) => incident.endedAtMs === undefined && incident.epoch > status.epoch);
   if (status.phase !== 'incident' && open === undefined) return undefined;
@@ -224,7 +226,7 @@ function refuseDuringIncident(status: GroupStatus): Refused | undefined {
   };
 }
 
-function refuseWhilePaused(status: GroupStatus): Refused | undefined {
+export function refuseWhilePaused(status: GroupStatus): Refused | undefined {
   if (status.paused === undefined) return undefined;
   return { rule: 'paused', words: `${status.paused.by} has paused ${status.group}: ${status.paused.reason}`, override: `understudy resume ${status.group}` };
 }
@@ -251,7 +253,7 @@ function refuseTarget(target: string | undefined, spec: GroupSpec, status: Group
   return undefined;
 }
 
-function refuseUnknown(member: string, spec: GroupSpec): Refused | undefined {
+export function refuseUnknown(member: string, spec: GroupSpec): Refused | undefined {
   if (spec.members.some((one) => one.name === member)) return undefined;
   return { rule: 'unknown-member', words: `${member} is no member of ${spec.name}; its members are ${spec.members.map((one) => one.name).join(', ')}` };
 }

@@ -2,6 +2,7 @@ import type { GroupStatus, MemberStatus } from '../model/status.ts';
 import { utc } from '../model/utc.ts';
 import { explainRule } from './durability.ts';
 import { table } from './report-markdown.ts';
+import { explainRoll } from './roll.ts';
 
 /**
  * The group as Temporal's UI shows it among a workflow's current details. Only what changes with the group is in it, never a lag or an age:
@@ -21,6 +22,8 @@ export function statusMarkdown(status: GroupStatus): string {
     const end = status.held.untilMs === undefined ? '' : ` until ${utc(status.held.untilMs)}`;
     lines.push(`**Held back** by ${status.held.rule}${end}: ${status.held.words}. Lift it with \`${status.held.override}\`.`);
   }
+  const { roll } = status;
+  if (roll !== undefined) lines.push(`\`${roll.id}\` by ${roll.by} (${roll.reason}): ${explainRoll(roll)}.`);
   lines.push(
     table(
       ['member', 'role', 'epoch', 'phase', ''],

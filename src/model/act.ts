@@ -21,6 +21,8 @@ export interface MemberActs {
   /** Puts a commit rule and the set of electable members in force on this primary, and reads it back. */
   govern(ask: GovernAsk): Promise<Governed>;
   checkpoint(ask: CheckpointAsk): Promise<{ tookMs: number }>;
+  /** Stops the database of this standby in order and starts it again, with the programs that are there by then. Its role stays. */
+  restart(ask: RestartAsk): Promise<Restarted>;
   /** One write that waits for whatever the commit rule waits for: the group takes writes again. */
   firstWrite(ask: MemberAsk & { readonly limitMs: number }): Promise<{ lsn: Lsn; tookMs: number }>;
 }
@@ -46,6 +48,19 @@ export interface InspectAsk extends MemberAsk {
 export interface CheckpointAsk extends MemberAsk {
   /** For a member that is about to be opened: what will be in force then is put there now, while nobody waits. */
   readonly rule?: CommitRule;
+}
+
+export interface RestartAsk extends MemberAsk {
+  readonly limitMs: number;
+  readonly why: string;
+}
+
+export interface Restarted {
+  /** The database's version as it says it itself. */
+  readonly from: string;
+  readonly to: string;
+  /** Until it answers again; it may still have log to catch up with. */
+  readonly tookMs: number;
 }
 
 /** Proofs of protocol 2: the agent said so, the lease ran out (quarantine needed), a person vouches. */

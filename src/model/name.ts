@@ -3,6 +3,8 @@ export const groupWorkflowId = (group: string): string => `group/${group}`;
 export const failoverWorkflowId = (group: string, epoch: number): string => `failover/${group}/${epoch}`;
 export const switchoverWorkflowId = (group: string, epoch: number): string => `switchover/${group}/${epoch}`;
 
+export const rollId = (group: string, turn: number): string => `roll/${group}/${turn}`;
+
 /** The agent of a member polls this queue, and nobody else does. */
 export const memberQueue = (group: string, member: string): string => `member/${group}/${member}`;
 

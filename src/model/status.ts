@@ -15,6 +15,8 @@ export interface GroupStatus {
   readonly electable: readonly string[];
   readonly paused?: Pause;
   readonly held?: { readonly rule: string; readonly words: string; readonly untilMs?: number; readonly override: string };
+  /** The rolling restart that is under way, or the last one. */
+  readonly roll?: Roll;
   readonly members: readonly MemberStatus[];
   /** The last twenty, the newest last. */
   readonly incidents: readonly IncidentLine[];
@@ -23,6 +25,32 @@ export interface GroupStatus {
   /** Decides and says what it would do, but does nothing. */
   readonly observeOnly: boolean;
   readonly specHash: string;
+}
+
+/** Every member's database restarted in turn, the primary's last and by a switchover. */
+export interface Roll {
+  /** `roll/<group>/<when>` */
+  readonly id: string;
+  readonly by: string;
+  readonly reason: string;
+  readonly startedAtMs: number;
+  /** Still to be restarted, in this order. */
+  readonly left: readonly string[];
+  readonly now?: RollAct;
+  /** The switchovers that it has begun. */
+  readonly incidents: readonly string[];
+  readonly done: readonly { readonly member: string; readonly words: string; readonly atMs: number }[];
+  readonly ended?: { readonly outcome: 'done' | 'stopped'; readonly words: string; readonly atMs: number };
+}
+
+export interface RollAct {
+  /** `restart`: its agent is at it. `follow`: it runs, and is waited for until it follows. `switchover`: its role is handed to `to`. */
+  readonly act: 'restart' | 'follow' | 'switchover';
+  readonly member: string;
+  readonly sinceMs: number;
+  readonly to?: string;
+  readonly incident?: string;
+  readonly words?: string;
 }
 
 export type GroupPhase = 'starting' | 'steady' | 'incident' | 'paused' | 'held' | 'stopped';

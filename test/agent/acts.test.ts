@@ -92,6 +92,7 @@ async function hands(
   const made: Hands = {
     member,
     primary: undefined,
+    standby: undefined,
     idle: false,
     mayFreeze: () => true,
     leaseMs: LEASE_MS,

@@ -37,7 +37,7 @@ const anyAnswer = (name: string): fc.Arbitrary<Answer> =>
 
 describe('decideFounding, for any answers', () => {
   const seen = new Set<string>();
-  test.prop([fc.tuple(...NAMES.map(anyAnswer))], { numRuns: 3000 })(
+  test.prop([fc.tuple(...NAMES.map(anyAnswer))], { numRuns: 12_000 })(
     'I1, I2: makes no database beside one that may exist, and takes up no primary that is over or beside another',
     (answers) => {
       const founding = decideFounding({ spec: group(), answers });

@@ -219,6 +219,10 @@ class SimulatedLive implements LiveDatabase {
     }
   }
 
+  async version(): Promise<string> {
+    return '15.0';
+  }
+
   /** Nobody outranks a setting here: that is played on real PostgreSQL. */
   async outranked(): Promise<readonly string[]> {
     return [];

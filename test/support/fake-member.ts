@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { toFailure, type Beat, type Task, type TaskQueue } from '../../src/agent/task.ts';
-import type { GovernAsk, InspectAsk, MemberActs, MemberNews, PromoteAsk, Promoted, StepDownAsk, SteppedDown } from '../../src/model/act.ts';
+import type { GovernAsk, InspectAsk, MemberActs, MemberNews, PromoteAsk, Promoted, RestartAsk, StepDownAsk, SteppedDown } from '../../src/model/act.ts';
 import { UnderstudyError } from '../../src/model/error.ts';
 import type { Away, MemberReport } from '../../src/model/member.ts';
 import { memberQueue } from '../../src/model/name.ts';
@@ -35,6 +35,8 @@ export class FakeMember {
   recovery: Promise<void> | undefined;
   /** What its agent says of the time in which Temporal did not answer it. */
   away: Away | undefined;
+  /** Whether its standbys' word moves the deadline when the server's does not come (protocol 3). */
+  secondLease = false;
   readonly #world: World;
   readonly #scripts = new Map<Act, Script[]>();
   readonly #always = new Map<Act, Script>();
@@ -178,6 +180,17 @@ export class FakeMember {
       }
       case 'checkpoint':
         return { tookMs: 1 };
+      case 'restart': {
+        const { epoch } = task.input as RestartAsk;
+        this.#accept(epoch);
+        if (this.#held?.kind !== 'standby') throw new UnderstudyError('NotInRecovery', `${this.name} holds no standby's role`);
+        this.database.running = false;
+        this.#world.look();
+        await pause(5);
+        this.database.running = true;
+        this.#world.look();
+        return { from: '15.1', to: '15.2', tookMs: 5 };
+      }
       case 'firstWrite':
         return { lsn: this.database.lsn, tookMs: 1 };
     }
@@ -261,6 +274,14 @@ export class FakeMember {
     clearTimeout(this.#guard);
     this.#guard = setTimeout(() => {
       if (!this.database.writable) return;
+      const held = this.#held;
+      if (this.secondLease && held?.kind === 'primary' && held.order.electable.length > 0) {
+        const following = this.#world.followersOf(this.name).map(({ name }) => name);
+        if (held.order.electable.every((name) => following.includes(name))) {
+          this.#renew(performance.now(), held.order.leaseMs);
+          return;
+        }
+      }
       this.#stopDatabase();
       if (this.#held?.kind === 'primary')
         this.end({ end: 'fenced', cause: 'lease', lsn: this.database.lsn, timeline: this.database.timeline, words: 'the lease was not renewed in time' });

@@ -108,6 +108,11 @@ export class PostgresLive implements LiveDatabase {
     }
   }
 
+  async version(): Promise<string> {
+    const { version } = await this.#session.one<{ version: string }>("select split_part(current_setting('server_version'), ' ', 1) as version");
+    return version;
+  }
+
   mark(limitMs: number): Promise<Lsn> {
     return writeMark(this.#session, limitMs);
   }
