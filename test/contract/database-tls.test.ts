@@ -105,7 +105,7 @@ describeWithPart(OPENSSL, 'replication with TLS and passwords, as deploy/tls has
       const [a, b] = await openPrimary({ tls: { mode: 'verify-ca', ca: stranger } });
       await expect(b.driver.clone(a.upstream, forever(), ignore)).rejects.toMatchObject({
         code: 'CloneFailed',
-        message: expect.stringMatching(/certificate verify failed/),
+        message: expect.stringMatching(/certificate/),
       });
       await expect(b.driver.history(a.upstream, forever())).rejects.toMatchObject({
         code: 'DatabaseUnreachable',

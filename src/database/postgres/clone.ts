@@ -155,7 +155,8 @@ async function copyInto(
   ]);
   progress(`copying ${upstream.member} to ${directory}`);
   const how = ['-X', 'stream', '-c', 'fast', '--no-password', '--progress', '--verbose', '-S', slotName(place.member.name), ...outside];
-  const answer = await runTool(place, 'pg_basebackup', ['-d', source, '-D', directory, ...how], {
+  // Its second process, which receives the log, is not tied to us: it looks whether the first one is still there as often as it sends its status.
+  const answer = await runTool(place, 'pg_basebackup', ['-d', source, '-D', directory, '--status-interval=1', ...how], {
     signal,
     timeoutMs: CLONE_LIMIT_MS,
     hear: (line) => progress(`copying ${upstream.member}: ${line}`),

@@ -35,7 +35,7 @@ async function tied(): Promise<readonly string[]> {
   for (const setpriv of ['/usr/bin/setpriv', '/bin/setpriv']) {
     try {
       await access(setpriv, constants.X_OK);
-      return [setpriv, '--pdeathsig', 'KILL', '--'];
+      return [setpriv, '--pdeathsig', 'KILL', '--', '/bin/sh', '-c', UNLESS_ORPHANED, String(process.pid)];
     } catch (error) {
       if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
     }
@@ -43,6 +43,9 @@ async function tied(): Promise<readonly string[]> {
   return [];
 }
 let tie: Promise<readonly string[]> | undefined;
+
+/** Whoever was killed before the kernel had been told of it would never be heard of. */
+const UNLESS_ORPHANED = '[ "$PPID" = "$0" ] || exit 75; exec "$@"';
 
 /**
  * Runs one of PostgreSQL's programs as the data's owner. An answer is returned whatever its exit code; the caller knows what a
