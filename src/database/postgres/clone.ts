@@ -12,6 +12,7 @@ import { slotName, type Place } from './place.ts';
 import { conninfo, tlsPairs } from './settings.ts';
 import { claimSlotAt } from './slots.ts';
 import { runTool } from './tool.ts';
+import { endLeftCopies } from './left-programs.ts';
 import { markTorn, readTorn, unmarkTorn } from './torn.ts';
 
 const CLONE_LIMIT_MS = 24 * 3_600_000;
@@ -33,6 +34,7 @@ export const CLONE_APPLICATION = 'understudy_clone';
  */
 export async function cloneFrom(place: Place, conf: ConfFiles, upstream: Upstream, signal: AbortSignal, progress: (words: string) => void): Promise<void> {
   await prepareState(place);
+  for (const directory of [clonePath(place), place.dataDir]) await endLeftCopies(directory);
   await mendSwap(place);
   const oldLog = await linkedLog(place);
   await clearOutside(place, undefined);
@@ -155,8 +157,7 @@ async function copyInto(
   ]);
   progress(`copying ${upstream.member} to ${directory}`);
   const how = ['-X', 'stream', '-c', 'fast', '--no-password', '--progress', '--verbose', '-S', slotName(place.member.name), ...outside];
-  // Its second process, which receives the log, is not tied to us: it looks whether the first one is still there as often as it sends its status.
-  const answer = await runTool(place, 'pg_basebackup', ['-d', source, '-D', directory, '--status-interval=1', ...how], {
+  const answer = await runTool(place, 'pg_basebackup', ['-d', source, '-D', directory, ...how], {
     signal,
     timeoutMs: CLONE_LIMIT_MS,
     hear: (line) => progress(`copying ${upstream.member}: ${line}`),
