@@ -174,9 +174,9 @@ export const MUTATIONS = [
     'after an incident that promoted nobody the primary is offered no role',
     { ends: true },
     edit(
-      'workflows/group-keeper.ts',
-      "if (state.primary !== null && this.#roles.holds(state.primary) !== 'primary')\n            this.#offerPrimary({ ...this.#patienceAfter(outcome) });",
-      'if (false)\n            void 0;',
+      'workflows/outcomes.ts',
+      "if (state.primary !== null && run.roles.holds(state.primary) !== 'primary')\n        offerPrimary(run, { ...patienceAfter(run, outcome) });",
+      'if (false)\n        void 0;',
     ),
   ),
   rule(
@@ -257,7 +257,7 @@ export const MUTATIONS = [
     '8',
     'a new run of the workflow does not offer the primary its role',
     { ends: true, kinds: ['continued-as-new', 'node-killed', 'agent-killed'] },
-    edit('workflows/group-keeper.ts', 'if (state.after === undefined && state.stopped === undefined)', 'if (false)'),
+    edit('workflows/offers.ts', 'if (state.after === undefined && state.stopped === undefined)', 'if (false)'),
   ),
   rule(
     'records-not-compared',
