@@ -11,7 +11,8 @@ import { LIMIT_MS, describeDrill, type Drill } from './drill.ts';
 
 const LEASE_MS = 3000;
 /** What a busy machine makes by itself. On a quiet one the gaps are below 50 ms: they are told with the test. */
-const GAP_LIMIT_MS = 1000;
+/** No failover fits into it, and a busy machine's moment does. */
+const GAP_LIMIT_MS = 3000;
 
 type Group = StageConfig['groups'][string];
 
