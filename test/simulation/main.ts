@@ -24,19 +24,19 @@ const narrowed = JSON.parse(values.narrowed) as Narrowed;
 prepare();
 // In a turn of its own: the world drains its microtasks itself, which no microtask can.
 setImmediate(() => {
-  if (values.seed !== undefined || values.schedule !== undefined) tellOne();
-  else playMany();
-  process.exit();
+  const text = values.seed !== undefined || values.schedule !== undefined ? tellOne() : playMany();
+  // A story is longer than a pipe holds at once.
+  process.stdout.write(text, () => process.exit());
 });
 
-function tellOne(): void {
+function tellOne(): string {
   const schedule = values.schedule === undefined ? drawSchedule(Number(values.seed), narrowed) : (JSON.parse(values.schedule) as Schedule);
   const played = play(schedule, true);
-  process.stdout.write(tell(schedule, played));
   process.exitCode = played.violation === undefined ? 0 : 1;
+  return tell(schedule, played);
 }
 
-function playMany(): void {
+function playMany(): string {
   const [from, count] = [Number(values.from), Number(values.count)];
   const began = process.hrtime.bigint();
   const failures: object[] = [];
@@ -62,7 +62,5 @@ function playMany(): void {
   }
   const cpu = process.cpuUsage();
   const tookMs = Number(process.hrtime.bigint() - began) / 1e6;
-  process.stdout.write(
-    `${JSON.stringify({ schedules, events, simulatedMs, acknowledged, promotions, waitsForPerson, slowestHealMs, tookMs, cpuMs: (cpu.user + cpu.system) / 1000, failures })}\n`,
-  );
+  return `${JSON.stringify({ schedules, events, simulatedMs, acknowledged, promotions, waitsForPerson, slowestHealMs, tookMs, cpuMs: (cpu.user + cpu.system) / 1000, failures })}\n`;
 }
