@@ -17,7 +17,8 @@ export function heedClock(run: GroupRun): void {
   for (const [name, dueMs] of run.standbyDue) if (dueMs <= now) offerStandby(run, name, state.primary ?? name, state.epoch);
   if (isDue(state.due.offer)) {
     delete state.due.offer;
-    offerPrimary(run, { patient: false });
+    // Where the next try has its time already, or a person's word is waited for, silence is no news.
+    offerPrimary(run, { patient: state.held !== undefined || state.due.retry !== undefined });
   }
   if (isDue(state.due.restart)) {
     delete state.due.restart;

@@ -3,12 +3,11 @@ import { decideLoss, type RoleEnd } from '../src/decide/loss.ts';
 import type { GroupRun } from './group-run.ts';
 import { decidingIncident, type Loss } from './group-state.ts';
 import { beginFailover } from './incidents.ts';
-import { nextTurn, offerPrimary, offerStandby, othersThan } from './offers.ts';
+import { nextTurn, OFFER_AGAIN_AT_MOST_MS, OFFER_AGAIN_MS, offerPrimary, offerPrimaryLater, offerStandby, othersThan } from './offers.ts';
+import { offersSpaced } from './patches.ts';
+import { undoPerhaps } from './perhaps.ts';
 import type { Ended } from './roles.ts';
 
-/** A role that failed is offered again after this, doubled each time up to the limit. */
-const OFFER_AGAIN_MS = 1000;
-const OFFER_AGAIN_AT_MOST_MS = 30_000;
 /** A primary that was open for so long has come back: what it took to bring it back is not held against it at the next end. */
 const STEADY_AFTER_MS = 60_000;
 
@@ -71,6 +70,7 @@ function heedPrimaryEnd(run: GroupRun, end: RoleEnd | { end: 'taken-back' }): vo
 /** A primary's role has ended, and no incident is open: what follows? */
 export function decideEnd(run: GroupRun, end: RoleEnd): void {
   const { state } = run;
+  if (end.end === 'fenced' && end.unpromoted === true && undoPerhaps(run)) return;
   const verdict = decideLoss({
     end,
     spec: state.spec,
@@ -86,6 +86,12 @@ export function decideEnd(run: GroupRun, end: RoleEnd): void {
   log.warn("the primary's role ended", { member: state.primary, end, follow: verdict.follow });
   switch (verdict.follow) {
     case 'failover': {
+      // Nobody was fit a moment ago, and this end tells nothing that could change it: the next try has its time.
+      if (state.due.retry !== undefined && lastOf(end).last === undefined && offersSpaced()) {
+        remember(run, end, verdict.cause.words);
+        offerPrimaryLater(run);
+        return;
+      }
       const before = end.end === 'timed-out' && end.kind === 'not-taken-up' ? state.lastLoss : undefined;
       beginFailover(run, { cause: verdict.cause, fencedBy: before?.fencedBy ?? verdict.fencedBy, ...lastAfter(run, end) });
       return;

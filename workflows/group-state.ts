@@ -62,6 +62,13 @@ export interface GroupState {
   /** What follows once the primary's role, taken away, has ended. */
   after: AfterTaking | undefined;
   lastLoss: Loss | undefined;
+  /** The primaries that were perhaps opened, the last one first, each with what was so before: should one prove that it was not, that holds again. */
+  perhaps?: readonly Perhaps[] | undefined;
+}
+
+export interface Perhaps {
+  readonly member: string;
+  readonly before: Pick<GroupState, 'primary' | 'fork' | 'recorded' | 'electable' | 'lastLoss'>;
 }
 
 export interface FormerLease {
@@ -152,6 +159,7 @@ export function takeOver(state: GroupState, { inForce, recorded, electable }: Pi
   state.due = {};
   state.after = undefined;
   state.lastLoss = undefined;
+  state.perhaps = undefined;
   state.openSinceMs = undefined;
   state.aloneSinceMs = undefined;
   state.relaxed = false;

@@ -99,6 +99,7 @@ export function hearPromoted(run: GroupRun, word: PromotedWord): void {
 function heedOpen(run: GroupRun, view: MemberView): void {
   const { state } = run;
   state.founding = false;
+  state.perhaps = undefined;
   if (state.held !== undefined) state.override = false;
   state.held = undefined;
   state.stopped = undefined;

@@ -7,7 +7,8 @@ import { attributesAtStart } from './attributes.ts';
 import { failover } from './failover.ts';
 import type { GroupRun } from './group-run.ts';
 import { leaseToWaitOut, primaryTaken, type Loss } from './group-state.ts';
-import { knownSystem, offerPrimary } from './offers.ts';
+import { knownSystem, offerPrimary, offerPrimaryLater } from './offers.ts';
+import { offersSpaced } from './patches.ts';
 import { isPublished } from './publish.ts';
 import { switchover } from './switchover.ts';
 
@@ -24,9 +25,11 @@ export function beginFailover(run: GroupRun, loss: Loss, ask?: FailoverAsk, cont
     const hold = holdNow(run);
     if (hold.held) {
       log.warn('a failover is held back', { group: state.spec.name, rule: hold.rule, words: hold.words });
+      const heldBefore = state.held !== undefined;
       state.held = { rule: hold.rule, words: hold.words, override: hold.override, loss, ...(hold.untilMs === undefined ? {} : { untilMs: hold.untilMs }) };
-      // Meanwhile the same member may come back at the same epoch: that needs no promotion.
-      offerPrimary(run, { patient: true });
+      // Meanwhile the same member may come back at the same epoch: that needs no promotion. One that cannot is not asked without a pause.
+      if (heldBefore && offersSpaced()) offerPrimaryLater(run);
+      else offerPrimary(run, { patient: true });
       return;
     }
   }

@@ -8,6 +8,9 @@ import type { ElectedWord } from './messages.ts';
 /** A primary that is out of our sight and lives is looked for again after this at the latest: its standbys tell of its end sooner. */
 const LEFT_ALONE_AT_MOST_MS = 10 * 60_000;
 const REJOIN_AFTER_MS = 1000;
+/** A role that failed is offered again after this, doubled each time up to the limit. */
+export const OFFER_AGAIN_MS = 1000;
+export const OFFER_AGAIN_AT_MOST_MS = 30_000;
 /** Beyond the lease itself, for an agent that is being restarted. */
 const TAKE_UP_GRACE_MS = 1000;
 
@@ -34,6 +37,13 @@ export function offerPrimary(run: GroupRun, { patient, longer = 1 }: { patient: 
     primaryOrder(run, primary, epoch, turn),
     patient ? undefined : Math.min((leaseMs + TAKE_UP_GRACE_MS) * longer, Math.max(leaseMs + TAKE_UP_GRACE_MS, LEFT_ALONE_AT_MOST_MS)),
   );
+}
+
+/** Offers the role again after a pause that grows: the last offers have ended at once. */
+export function offerPrimaryLater(run: GroupRun): void {
+  const { state } = run;
+  state.restartsTried += 1;
+  state.due.offer = Date.now() + Math.min(OFFER_AGAIN_MS * 2 ** (state.restartsTried - 1), OFFER_AGAIN_AT_MOST_MS);
 }
 
 /** The lease of its promotion ends with the promotion; that of its role is to be there by then. */

@@ -1,12 +1,11 @@
 import { log } from '@temporalio/workflow';
-import { DAY_MS } from '../src/decide/hold.ts';
 import type { IncidentOutcome } from '../src/model/incident.ts';
 import { decideEnd } from './ends.ts';
 import type { GroupRun } from './group-run.ts';
-import { outcomeWords, takeOver } from './group-state.ts';
-import { beginFailover, nextEpoch } from './incidents.ts';
-import { offerPrimary, offerStandby, offerStandbys } from './offers.ts';
-import { perhapsPublished } from './patches.ts';
+import { outcomeWords } from './group-state.ts';
+import { nextEpoch } from './incidents.ts';
+import { offerPrimary, offerStandby } from './offers.ts';
+import { heedPerhaps } from './perhaps.ts';
 
 const RETRY_AFTER_NOBODY_MS = 30_000;
 
@@ -74,25 +73,4 @@ function patienceAfter(run: GroupRun, { outcome }: IncidentOutcome): { patient: 
 
 function someoneSawLater(run: GroupRun): boolean {
   return Object.values(run.state.members).some((view) => view.epoch > run.state.epoch);
-}
-
-/** Whoever fell silent while it was being opened counts as the lost primary of that epoch: only its lease and the quarantine prove its end. */
-function heedPerhaps(
-  run: GroupRun,
-  { member, epoch, rule, electable }: NonNullable<Extract<IncidentOutcome, { outcome: 'failed' }>['perhaps']>,
-  words: string,
-): void {
-  const { state } = run;
-  state.epoch = epoch;
-  state.highestEpoch = Math.max(state.highestEpoch, epoch);
-  state.primary = member;
-  state.fork = undefined;
-  takeOver(state, { inForce: rule, electable });
-  // Should it turn out to live, clients must find it.
-  state.publishing ||= perhapsPublished();
-  // It may have been one: it counts among those that the policy limits.
-  state.lastFailoverAtMs = Date.now();
-  state.failoversAtMs = [...state.failoversAtMs.filter((atMs) => atMs > Date.now() - DAY_MS), Date.now()];
-  offerStandbys(run);
-  beginFailover(run, { cause: { kind: 'lease-expired', words, knownAtMs: Date.now() }, fencedBy: 'lease' }, undefined, true);
 }

@@ -27,3 +27,8 @@ export function standbyOfferedAgain(): boolean {
 export function perhapsPublished(): boolean {
   return patched('perhaps-published');
 }
+
+/** 2026-11-25: a primary whose role ends as soon as it is taken is offered it again with pauses while nobody may or can be promoted, not in a loop. */
+export function offersSpaced(): boolean {
+  return patched('offers-spaced');
+}

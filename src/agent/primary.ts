@@ -38,6 +38,8 @@ export class PrimaryHolder implements RoleHolder {
   #finish: (end: PrimaryEnd | undefined) => void = () => {};
   #fail: (error: UnderstudyError) => void = () => {};
   #finishing = false;
+  /** Seen with our own eyes: what this member holds is still a standby's. */
+  #unpromoted = false;
   #running: Promise<void>;
   /** A stop that is made by us, or was told to be expected: the exit that follows is no crash, and this is why. */
   #stopping: { readonly cause: FenceCause; readonly words: string } | undefined;
@@ -132,6 +134,7 @@ export class PrimaryHolder implements RoleHolder {
             footprint,
           });
         } else if (footprint.standby) {
+          this.#unpromoted = true;
           throw new UnderstudyError('NotInRecovery', `${spec.name} is a standby's copy and was not promoted: it is not opened as primary`, { footprint });
         }
         this.#refuseForeign(footprint.state === 'data' ? footprint.systemId : undefined);
@@ -140,6 +143,7 @@ export class PrimaryHolder implements RoleHolder {
       const live = await this.#member.start({ as: 'primary', epoch: this.epoch }, this.#settings(), signal);
       const state = await live.look();
       if (state.inRecovery) {
+        this.#unpromoted = true;
         throw new UnderstudyError('NotInRecovery', `${spec.name} is in recovery: a primary's role came without a promotion`, { timeline: state.timeline });
       }
       this.#refuseForeign(state.systemId);
@@ -324,6 +328,7 @@ export class PrimaryHolder implements RoleHolder {
       cause,
       words,
       ...(this.#pulse === undefined ? {} : { lsn: this.#pulse.flushedLsn, timeline: this.#pulse.timeline }),
+      ...(this.#unpromoted ? { unpromoted: true } : {}),
     };
   }
 

@@ -46,9 +46,12 @@ export interface StandbyRole {
   readonly stopWithinMs: number;
 }
 
-/** How a primary's role ended, told by its own agent. In each case but `paused` and `superseded` the database is stopped: proof (a). */
+/**
+ * How a primary's role ended, told by its own agent. In each case but `paused` and `superseded` the database is stopped: proof (a). `unpromoted`: its data
+ * directory still is a standby's, so that no promotion has ever opened it for writes.
+ */
 export type PrimaryEnd =
-  | { readonly end: 'fenced'; readonly cause: FenceCause; readonly lsn?: Lsn; readonly timeline?: number; readonly words: string }
+  | { readonly end: 'fenced'; readonly cause: FenceCause; readonly lsn?: Lsn; readonly timeline?: number; readonly words: string; readonly unpromoted?: true }
   /** Somebody paused the activity, which stops its lease's clock: the agent hands the role back at once (protocol 1.2). */
   | { readonly end: 'paused'; readonly words: string }
   /** A newer role for this member has arrived, or the workflow asked for the role back and the lease goes on. */

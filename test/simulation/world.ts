@@ -162,7 +162,7 @@ export class World implements Shape {
       if (this.#isWhole()) {
         this.healedInMs = engine.nowMs - this.#healMs;
         this.#phase = 'end';
-      } else if ((this.needsPerson || this.#wasNeverOpened()) && engine.nowMs - this.#healMs > 5000) {
+      } else if (this.needsPerson && engine.nowMs - this.#healMs > 5000) {
         this.waitsFor = this.#whyNot();
         this.#phase = 'end';
       } else if (engine.nowMs - this.#healMs > HEAL_WITHIN_MS) {
@@ -231,16 +231,6 @@ export class World implements Shape {
     if (this.engine.nowMs - this.checks.lastAcknowledgedMs > 1000) return 'no write is acknowledged';
     if (this.records.found.state === 'owned' && !(this.records.found.record.values[0] ?? '').startsWith(primary.name)) return 'the record names another member';
     return undefined;
-  }
-
-  /**
-   * Whoever fell silent in its promotion counts as the primary of its epoch. Where it comes back as what it was, a standby's copy, and nobody else may be promoted by
-   * itself, only a person's word leads on: safe, and an end that the group says.
-   */
-  #wasNeverOpened(): boolean {
-    const { status } = this;
-    if (status?.primary === null || status === undefined) return false;
-    return this.host(status.primary).directory.standby && status.electable.length === 0 && status.phase === 'starting';
   }
 
   // ---- clients ----

@@ -231,7 +231,8 @@ export class FakeMember {
     if (this.#held !== held) return;
     if (database.directory === 'empty' && order.found) database.directory = 'data';
     if (database.directory === 'empty' || database.standby) {
-      this.end({ end: 'fenced', cause: 'not-started', words: `${this.name} holds no database that could be opened` });
+      const unpromoted = database.directory === 'data' ? { unpromoted: true as const } : {};
+      this.end({ end: 'fenced', cause: 'not-started', words: `${this.name} holds no database that could be opened`, ...unpromoted });
       return;
     }
     held.phase = 'open';

@@ -212,6 +212,50 @@ describe('a failover', () => {
     },
   );
 
+  scene(
+    'a candidate that fell silent before it opened proves that when it returns: the group goes on from the primary of before, whose last place it knows',
+    { durability: { mode: 'async' } },
+    async (w) => {
+      await w.steady();
+      const b = w.member('pg-b');
+      b.once('promote', () => {
+        b.die();
+        return NEVER;
+      });
+      w.member('pg-a').crash();
+      await w.untilStatus('the next incident found nobody', ({ incidents }) =>
+        incidents.some(({ epoch, outcome }) => epoch === 3 && outcome.startsWith('nobody-fit')),
+      );
+      b.start();
+      const status = await w.untilStatus('a primary is open', ({ phase }) => phase === 'steady');
+      expect(status.primary).not.toBe('pg-a');
+      const last = await w.failover(status.epoch);
+      expect(last.before).toMatchObject({ primary: 'pg-a' });
+      expect(last.outcome.outcome).toBe('done');
+    },
+  );
+
+  scene(
+    'a primary whose role ends at once, where nobody is fit, is offered it with pauses: no incident a moment',
+    { durability: { mode: 'async' } },
+    async (w) => {
+      await w.steady();
+      const b = w.member('pg-b');
+      b.once('promote', () => {
+        b.die();
+        return NEVER;
+      });
+      w.member('pg-a').crash();
+      await w.untilStatus('nobody was fit', ({ incidents }) => incidents.some(({ epoch, outcome }) => epoch === 3 && outcome.startsWith('nobody-fit')));
+      b.database.directory = 'empty';
+      b.start();
+      const offers = (): number => w.asked('primary').filter((id) => id.startsWith('primary/pg-b/')).length;
+      const before = offers();
+      await w.until('it was offered the role again, three times', () => offers() >= before + 3);
+      expect((await w.status()).incidents.map(({ epoch }) => epoch)).toEqual([2, 3]);
+    },
+  );
+
   scene('I1: a guard that could not be asked at the end of a promotion is no word that nothing was opened', {}, async (w) => {
     await w.steady();
     const b = w.member('pg-b');
