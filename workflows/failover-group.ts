@@ -1,7 +1,10 @@
-import { allHandlersFinished, condition, continueAsNew, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import { allHandlersFinished, condition, continueAsNew, setHandler, workflowInfo } from '@temporalio/workflow';
 import { decideFounding } from '../src/decide/founding.ts';
+import type { ControlActs } from '../src/model/act.ts';
 import type { GroupSpec } from '../src/model/group.ts';
 import { recordOwner } from '../src/model/name.ts';
+import type { Answer } from '../src/decide/election.ts';
+import { control } from './acts.ts';
 import { askAll } from './ask.ts';
 import { badInput, wrongInSpec } from './input.ts';
 import { GroupKeeper } from './group-keeper.ts';
@@ -11,6 +14,7 @@ import { hearElected, hearNews, hearPromoted, hearRefused } from './hear.ts';
 import * as messages from './messages.ts';
 import { takeUpAgain } from './offers.ts';
 import { heedOperators } from './operators.ts';
+import { incidentsAskedFirst } from './patches.ts';
 
 export interface GroupInput {
   readonly spec: GroupSpec;
@@ -67,18 +71,45 @@ export async function failoverGroup(input: GroupInput): Promise<never> {
  */
 async function begin(keeper: GroupKeeper, isTime: () => boolean): Promise<boolean> {
   const { state } = keeper.run;
+  let alone = false;
   for (let round = 0; ; round += 1) {
     const answers = await askAll({ spec: state.spec, epoch: 0, round: `begin-${round}`, freeze: 'no', names: state.spec.members.map(({ name }) => name) });
     keeper.run.asked = answers;
     const founding = decideFounding({ spec: state.spec, answers, ...(state.without === undefined ? {} : { without: state.without.without }) });
+    let { words } = founding;
     if (founding.begin === 'found' || founding.begin === 'adopt') {
-      keeper.begin(founding, answers);
-      return true;
+      if (alone || isNew(answers) || !incidentsAskedFirst()) {
+        keeper.begin(founding, answers);
+        return true;
+      }
+      // An incident outlives the group's run that began it, and may promote another beside whoever is taken up here (I1).
+      const { deciding, lately } = await incidentsOf(state.spec.name, round);
+      alone = deciding.length === 0;
+      if (alone && !lately) {
+        keeper.begin(founding, answers);
+        return true;
+      }
+      // What the members have said before that answer may be older than what such an incident did.
+      if (alone) continue;
+      words = `${deciding.join(' and ')}, begun by a former run of this group, may still promote a member: the group begins when that is over`;
     }
-    keeper.explainWaiting(founding.words, founding.begin === 'refuse');
-    await sleep(FOUNDING_PAUSE_MS[Math.min(round, FOUNDING_PAUSE_MS.length - 1)] ?? 5000, { summary: founding.words.slice(0, 180) });
+    keeper.explainWaiting(words, founding.begin === 'refuse');
+    // Whom a former incident has just promoted holds a lease that nobody else renews.
+    const told = keeper.run.inbox.length;
+    const pauseMs = FOUNDING_PAUSE_MS[Math.min(round, FOUNDING_PAUSE_MS.length - 1)] ?? 5000;
+    await condition(() => keeper.run.inbox.length > told, pauseMs, { summary: words.slice(0, 180) });
     if (isTime()) return false;
   }
+}
+
+/** Nobody has ever held a role here, so that no incident can have been. */
+function isNew(answers: readonly Answer[]): boolean {
+  return answers.every((answer) => 'report' in answer && answer.report.epoch === 0);
+}
+
+function incidentsOf(group: string, round: number): ReturnType<ControlActs['formerIncidents']> {
+  const act = control({ id: `former-incidents/${round}`, summary: `which incidents of ${group} may still promote somebody`, limitMs: 5000, attempts: 0 });
+  return act.formerIncidents({ group });
 }
 
 function isTimeForANewRun(startedAtMs: number, events: number): boolean {

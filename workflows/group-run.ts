@@ -34,6 +34,12 @@ export function statusNow({ state, waitingWords }: GroupRun): GroupStatus {
   return statusOf(state, decidingIncident(state) !== undefined, waitingWords);
 }
 
+/** What an operator's word is judged by: a primary whose role is being taken away for a failover is in an incident already. */
+export function statusForOperators(run: GroupRun): GroupStatus {
+  const status = statusNow(run);
+  return run.state.after === undefined ? status : { ...status, phase: 'incident' };
+}
+
 /** Something has changed that the loop must look at. */
 export function wake(run: GroupRun): void {
   run.inbox.push(() => undefined);

@@ -14,7 +14,7 @@ import {
 } from '../src/decide/operator.ts';
 import { refuseRoll } from '../src/decide/roll.ts';
 import { changeSpec } from './change.ts';
-import { note, statusNow, wake, type GroupRun } from './group-run.ts';
+import { note, statusForOperators, statusNow, wake, type GroupRun } from './group-run.ts';
 import { beginSwitchover, forceFailover, liftHold } from './incidents.ts';
 import { isSigned, refusal, wrongInSpec } from './input.ts';
 import { SIGNALS, WORDS } from './messages.ts';
@@ -28,7 +28,7 @@ type Word = keyof typeof WORDS;
  */
 export function heedOperators(run: GroupRun): void {
   const { state } = run;
-  const view = () => ({ spec: state.spec, status: statusNow(run), nowMs: Date.now() });
+  const view = () => ({ spec: state.spec, status: statusForOperators(run), nowMs: Date.now() });
 
   hear(
     'failover',

@@ -2,9 +2,10 @@ import { log } from '@temporalio/workflow';
 import type { IncidentOutcome } from '../src/model/incident.ts';
 import { decideEnd } from './ends.ts';
 import type { GroupRun } from './group-run.ts';
-import { outcomeWords } from './group-state.ts';
+import { decidingIncident, outcomeWords } from './group-state.ts';
 import { nextEpoch } from './incidents.ts';
 import { offerPrimary, offerStandby } from './offers.ts';
+import { givenBackAnew, standbysAfterRefusal } from './patches.ts';
 import { heedPerhaps } from './perhaps.ts';
 
 const RETRY_AFTER_NOBODY_MS = 30_000;
@@ -21,6 +22,8 @@ export function heedOutcome(run: GroupRun, id: string, outcome: IncidentOutcome)
     if (outcome.outcome !== 'done') state.publishing = true;
     return;
   }
+  // Another incident decides by now: whatever this one leaves to do is that one's.
+  if (decidingIncident(state) !== undefined) return;
   if (outcome.outcome === 'failed' && outcome.perhaps !== undefined) {
     heedPerhaps(run, outcome.perhaps, outcome.words);
     return;
@@ -31,7 +34,7 @@ export function heedOutcome(run: GroupRun, id: string, outcome: IncidentOutcome)
   }
   if (outcome.outcome === 'nobody-fit' || outcome.outcome === 'failed') state.due.retry = Date.now() + RETRY_AFTER_NOBODY_MS;
   // A member that has seen a later epoch would refuse this one: the primary goes on at an epoch above all of them.
-  const anew = someoneSawLater(run);
+  const anew = someoneSawLater(run) || (outcome.outcome === 'given-back' && givenBackAnew());
   if (anew) {
     state.epoch = nextEpoch(run);
     state.publishing = true;
@@ -40,6 +43,7 @@ export function heedOutcome(run: GroupRun, id: string, outcome: IncidentOutcome)
   if (outcome.outcome === 'refused' && meanwhile !== undefined) {
     // Nothing has been done about it yet: it is an end like any other.
     decideEnd(run, meanwhile);
+    if (decidingIncident(state) === undefined && standbysAfterRefusal()) offerToIdle(run);
     return;
   }
   if (state.primary !== null && run.roles.holds(state.primary) !== 'primary') offerPrimary(run, { ...patienceAfter(run, outcome) });
@@ -48,6 +52,14 @@ export function heedOutcome(run: GroupRun, id: string, outcome: IncidentOutcome)
   for (const { name } of state.spec.members) {
     if (name !== state.primary && (anew || outcome.outcome !== 'refused' || run.roles.holds(name) !== 'standby'))
       offerStandby(run, name, state.primary ?? name, state.epoch);
+  }
+}
+
+/** What was due while the incident was open was let go of for it. */
+function offerToIdle(run: GroupRun): void {
+  const { state } = run;
+  for (const { name } of state.spec.members) {
+    if (name !== state.primary && run.roles.holds(name) !== 'standby' && !run.standbyDue.has(name)) offerStandby(run, name, state.primary ?? name, state.epoch);
   }
 }
 

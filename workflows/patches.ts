@@ -32,3 +32,18 @@ export function perhapsPublished(): boolean {
 export function offersSpaced(): boolean {
   return patched('offers-spaced');
 }
+
+/** 2026-11-25: a primary that was stopped for a switchover has seen the switchover's epoch, and is given its role back above it. */
+export function givenBackAnew(): boolean {
+  return patched('given-back-anew');
+}
+
+/** 2026-11-25: a group that begins beside members which have held roles asks first whether an incident of a former run is still at work. */
+export function incidentsAskedFirst(): boolean {
+  return patched('incidents-asked-first');
+}
+
+/** 2026-11-25: a refused switchover that hid the end of the primary's role leaves no other member without one. */
+export function standbysAfterRefusal(): boolean {
+  return patched('standbys-after-refusal');
+}

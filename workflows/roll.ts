@@ -5,7 +5,7 @@ import { rollId } from '../src/model/name.ts';
 import type { Roll } from '../src/model/status.ts';
 import { member } from './acts.ts';
 import { silenceOf } from './ask.ts';
-import { statusNow, wake, type GroupRun } from './group-run.ts';
+import { statusForOperators, statusNow, wake, type GroupRun } from './group-run.ts';
 import { beginSwitchover } from './incidents.ts';
 import { decidingIncident } from './group-state.ts';
 import { nextTurn, offerStandby } from './offers.ts';
@@ -57,7 +57,7 @@ function take(run: GroupRun, roll: Roll, step: RollStep): void {
       return;
     case 'switchover': {
       const ask = { by: roll.by, reason: `${roll.id}: ${roll.reason}`, to: step.to };
-      const refused = refuseSwitchover(ask, { spec: state.spec, status: statusNow(run), nowMs: atMs });
+      const refused = refuseSwitchover(ask, { spec: state.spec, status: statusForOperators(run), nowMs: atMs });
       if (refused !== undefined) {
         stop(run, roll, `the switchover to ${step.to} was refused (${refused.rule}): ${refused.words}`);
         return;

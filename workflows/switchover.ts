@@ -185,6 +185,7 @@ async function stepDown({ spec, before, epoch }: SwitchoverInput, log: IncidentL
       group: spec.name,
       member: before.primary,
       epoch: before.epoch,
+      next: epoch,
       limitMs: stopWithinMs,
       why: `a switchover, epoch ${epoch}`,
     });

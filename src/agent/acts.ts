@@ -198,7 +198,9 @@ async function waitOutQuarantine(member: Member, quarantine: number, signal: Abo
 /** Fences this primary in order: the planned stop of a switchover. */
 export async function stepDown(hands: Hands, ask: StepDownAsk, signal: AbortSignal): Promise<SteppedDown> {
   const { member } = hands;
-  await member.state.accept(ask.epoch, member.spec.name);
+  member.state.refuseStale(ask.epoch, member.spec.name);
+  // What is told of this stop is the proof that another is promoted by: nobody who does not know of it may open this member again.
+  await member.state.accept(ask.next ?? ask.epoch, member.spec.name);
   const running = member.running;
   const startedMs = performance.now();
   if (running) {

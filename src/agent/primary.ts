@@ -91,6 +91,20 @@ export class PrimaryHolder implements RoleHolder {
     this.#finishing = true;
     this.#keeper.stop('the guard is gone');
     this.#stop.abort();
+    void this.#lookWhetherPaused();
+  }
+
+  /** A paused lease never runs out at the server: where somebody has paused it just now, the role is handed back after all. */
+  async #lookWhetherPaused(): Promise<void> {
+    const { leaseMs } = this.#order;
+    for (let beat: Beat = 'unanswered'; beat !== 'gone';) {
+      // What was not paused has run out by then.
+      await pause(2 * leaseMs);
+      beat = await this.#context.queue.beat(this.#context.task.token, this.#details(), leaseMs);
+      if (beat !== 'paused') continue;
+      this.#finish({ end: 'paused', words: 'somebody paused the role activity while its guard was lost' });
+      return;
+    }
   }
 
   async #run(): Promise<void> {

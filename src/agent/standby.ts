@@ -44,6 +44,7 @@ export class StandbyHolder implements RoleHolder {
   #restarts = 0;
   /** A restart that was asked for, and is no end of the database's own. */
   #restarting: Promise<Restarted> | undefined;
+  #stillSinceMs: number | undefined;
   #brokenSinceMs: number | undefined;
   /** Whether the last start ended with the database's end. */
   #endedAtStart = false;
@@ -117,6 +118,10 @@ export class StandbyHolder implements RoleHolder {
           this.#end({ end: 'strayed', words: `${this.#member.spec.name} left recovery without an order and was stopped: somebody promoted it by hand` });
           return;
         }
+        if (this.#standsStillTooLong()) {
+          this.#end({ end: 'failed', words: 'it stands still for an incident that has not told what follows: the role is to be given anew' });
+          return;
+        }
         if (look === 'lost') live = await this.#comeBack();
         else if (look === 'streaming') {
           aloneSinceMs = bootTimeMs();
@@ -134,6 +139,16 @@ export class StandbyHolder implements RoleHolder {
       if (!(error instanceof UnderstudyError)) throw error;
       this.#end({ end: 'failed', words: error.message });
     }
+  }
+
+  /**
+   * An incident's question that came late has frozen this member under a role that was given at the incident's end: nobody but the group can say whether it
+   * may receive again, so that it is asked for another role. The place stays frozen until then.
+   */
+  #standsStillTooLong(): boolean {
+    if (!this.#member.detached) this.#stillSinceMs = undefined;
+    else this.#stillSinceMs ??= bootTimeMs();
+    return this.#stillSinceMs !== undefined && bootTimeMs() - this.#stillSinceMs > Math.max(STANDING_CHECK_MS, 5 * this.#order.leaseMs);
   }
 
   /**

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { Client } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, TransportError, Worker, type WorkerOptions } from '@temporalio/worker';
 import { controlActs } from '../../activities/index.ts';
 import { UnderstudyError } from '../model/error.ts';
@@ -34,7 +35,7 @@ export async function runWorker(configFile: string): Promise<void> {
     taskQueue: CONTROL_QUEUE,
     workflowBundle: await workflowBundle(encrypts(config.temporal.codec)),
     dataConverter: workerConverter(config.temporal.codec),
-    activities: controlActs(providers),
+    activities: controlActs(providers, new Client({ connection, namespace })),
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     shutdownGraceTime: '2s',
   });

@@ -7,7 +7,7 @@ import type { GroupSpec } from '../model/group.ts';
 import { CONTROL_QUEUE, groupWorkflowId } from '../model/name.ts';
 import type { Signed } from '../model/operator.ts';
 import type { GroupStatus } from '../model/status.ts';
-import { runningIncidents } from './running-incidents.ts';
+import { runningIncidents } from '../runtime/running-incidents.ts';
 import { allSettled } from './settled.ts';
 import { attributesRegistered } from './setup.ts';
 

@@ -90,6 +90,8 @@ export interface Promoted {
 }
 
 export interface StepDownAsk extends MemberAsk {
+  /** The epoch that this makes room for: from the stop on, no primary's role of an earlier one is taken here. Left out by workflows of before. */
+  readonly next?: number;
   readonly limitMs: number;
   readonly why: string;
 }
@@ -149,6 +151,8 @@ export interface ControlActs {
     readonly name: string;
     readonly type: OwnedRecord['type'];
   }): Promise<{ words: string; epoch?: number; values?: readonly string[] }>;
+  /** The group's incidents that may still promote somebody, whoever began them, and whether one has been over for a moment only. */
+  formerIncidents(ask: { readonly group: string }): Promise<{ readonly deciding: readonly string[]; readonly lately: boolean }>;
 }
 
 export interface PublishAsk {

@@ -9,7 +9,7 @@ import { groupWorkflowId } from '../../src/model/name.ts';
 import { UnderstudyError } from '../../src/model/error.ts';
 import { useStage } from '../support/workflow-stage.ts';
 import { spec } from '../support/workflow-world.ts';
-import { runningIncidents } from '../../src/client/running-incidents.ts';
+import { runningIncidents } from '../../src/runtime/running-incidents.ts';
 import { type Ran, runCli } from './run-cli.ts';
 
 const { stage, scene } = useStage();

@@ -76,8 +76,10 @@ export class Invariants implements Checks {
     if (commit.id >= 0) this.acknowledgements.push({ ...commit, branch, by: database.name });
     for (const other of this.databases()) {
       if (other === database || !other.open || other.byHand || other.branch.byHand) continue;
-      // Where clocks stood, one that has been overtaken may think that it is open; with a commit rule nobody confirms it.
-      if (!this.clocksStood || (this.#sync && other.branch.timeline > branch.timeline))
+      // Where clocks stood, one that has been overtaken may think that it is open; with a commit rule nobody confirms it any more. What was confirmed before
+      // that, and is answered only now, the other has too.
+      const confirmedBefore = (): boolean => (other.branch.reach(other.directory.end).get(branch) ?? -1) >= commit.at;
+      if (!this.clocksStood || (this.#sync && other.branch.timeline > branch.timeline && !confirmedBefore()))
         this.broken(
           'I1',
           `${database.name} (timeline ${branch.timeline}) acknowledges a write while ${other.name} (timeline ${other.branch.timeline}) takes writes`,

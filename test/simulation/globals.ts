@@ -25,6 +25,7 @@ export function sleepMs(ms: number): Promise<void> {
 
 class Handle {
   event: Event | undefined;
+  cleared = false;
   unref(): this {
     return this;
   }
@@ -90,7 +91,9 @@ export function takeOverGlobals(): void {
   const give = (name: string, value: unknown): void => void Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
   give('setTimeout', (act: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => {
     const handle = new Handle();
-    handle.event = theEngine().atOwn(Math.max(1, ms), me(), () => act(...args));
+    handle.event = theEngine().atOwn(Math.max(1, ms), me(), () => {
+      if (!handle.cleared) act(...args);
+    });
     return handle;
   });
   give('setInterval', (act: () => void, ms = 0) => {
@@ -98,6 +101,7 @@ export function takeOverGlobals(): void {
     const owner = me();
     const again = (): void => {
       handle.event = theEngine().atOwn(Math.max(1, ms), owner, () => {
+        if (handle.cleared) return;
         again();
         act();
       });
@@ -106,7 +110,9 @@ export function takeOverGlobals(): void {
     return handle;
   });
   const clear = (handle: Handle | undefined): void => {
-    if (handle?.event !== undefined) handle.event.off = true;
+    if (handle === undefined) return;
+    handle.cleared = true;
+    if (handle.event !== undefined) handle.event.off = true;
   };
   give('clearTimeout', clear);
   give('clearInterval', clear);

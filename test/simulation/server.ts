@@ -43,6 +43,8 @@ export class Server {
   readonly machine: Machine;
   proc: Proc;
   readonly runs = new Map<string, Run>();
+  /** The incidents whose promotion is through. */
+  readonly promoted = new Set<string>();
   readonly #activities = new Map<string, Activity>();
   readonly #pending = new Map<string, Activity[]>();
   #pollers: Poller[] = [];
@@ -64,6 +66,12 @@ export class Server {
     this.network = network;
     this.machine = new Machine(SERVER, 0, 0);
     this.proc = new Proc(SERVER, this.machine, 0);
+  }
+
+  get formerIncidents(): { deciding: string[]; lately: boolean } {
+    const incidents = [...this.runs.values()].filter(({ id }) => !id.startsWith('group/'));
+    const decides = ({ id, closed }: Run): boolean => closed === undefined && !this.promoted.has(id);
+    return { deciding: incidents.filter(decides).map(({ id }) => id), lately: incidents.some((run) => !decides(run)) };
   }
 
   // ---- away and back ----

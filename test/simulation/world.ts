@@ -69,11 +69,16 @@ export class World implements Shape {
       checks.broken('crash', `${proc?.name ?? 'a workflow'} threw: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     };
     server.note = (words) => this.note('temporal', words);
-    server.controlActivity = (activity, ends) => records.publish(activity.input as PublishAsk, (published) => server.whenUp(() => ends.resolve(published)));
+    server.controlActivity = (activity, ends) => {
+      if (activity.type === 'formerIncidents')
+        engine.at(engine.random.between(2, 30), undefined, () => server.whenUp(() => ends.resolve(server.formerIncidents)));
+      else records.publish(activity.input as PublishAsk, (published) => server.whenUp(() => ends.resolve(published)));
+    };
     server.onScheduled = ({ type, run }) => {
       if (type === 'promote' && isAutomatic(run)) checks.promotionOrdered();
     };
     server.onCompleted = ({ type, run }) => {
+      if (type === 'promote') server.promoted.add(run.id);
       if (type === 'promote' && run.id.startsWith('failover/')) checks.promoted();
     };
     server.onClosed = (run, result) => {

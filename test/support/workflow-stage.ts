@@ -5,6 +5,7 @@ import { afterAll, beforeAll, inject, it } from 'vitest';
 import type { ControlActs } from '../../src/model/act.ts';
 import type { GroupSpec } from '../../src/model/group.ts';
 import { CONTROL_QUEUE } from '../../src/model/name.ts';
+import { formerIncidents } from '../../src/runtime/running-incidents.ts';
 import { askAgain } from '../../src/runtime/ask-again.ts';
 import { spec, World } from './workflow-world.ts';
 
@@ -39,7 +40,9 @@ export class Stage {
   async startWorker(): Promise<void> {
     if (this.#native === undefined) throw new Error('the stage is not up');
     const worlds = this.#worlds;
-    const control: Pick<ControlActs, 'publishRecord'> = {
+    const { client } = this;
+    const control: Pick<ControlActs, 'publishRecord' | 'formerIncidents'> = {
+      formerIncidents: ({ group }) => formerIncidents(client, group),
       publishRecord: (ask) => {
         const world = worlds.get(ask.record.owner.split('/')[1] ?? '');
         if (world === undefined) throw new Error(`nobody owns ${ask.record.name}`);

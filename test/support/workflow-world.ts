@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
@@ -196,6 +197,21 @@ export class World {
       return rests;
     });
     return before;
+  }
+
+  /** As the button in Temporal's UI does it: the group begins anew from its first task, and what the run before began goes on. */
+  async reset(): Promise<void> {
+    const { runId } = await this.handle.describe();
+    const { events } = await this.handle.fetchHistory();
+    const first = events?.find(({ workflowTaskCompletedEventAttributes }) => workflowTaskCompletedEventAttributes != null)?.eventId;
+    if (first == null) throw new Error('no task of the group was completed yet');
+    await this.#stage.connection.workflowService.resetWorkflowExecution({
+      namespace: 'default',
+      workflowExecution: { workflowId: groupWorkflowId(this.group), runId },
+      reason: 'a test of what follows',
+      workflowTaskFinishEventId: first,
+      requestId: randomUUID(),
+    });
   }
 
   async terminate(workflowId: string): Promise<void> {

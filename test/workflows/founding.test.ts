@@ -1,4 +1,5 @@
 import { describe, expect } from 'vitest';
+import { NEVER } from '../support/fake-member.ts';
 import { useStage } from '../support/workflow-stage.ts';
 import { SIGNED, type World } from '../support/workflow-world.ts';
 
@@ -98,6 +99,39 @@ describe('a group begins', () => {
     await w.start();
     const { words } = await w.untilStatus('it has stopped', ({ phase }) => phase === 'stopped');
     expect(words).toContain('pg-b epoch 4');
+  });
+
+  scene('I1: not while an incident of the run that it was reset from may still promote a member: it waits for its end', {}, async (w) => {
+    await w.steady();
+    for (const name of ['pg-b', 'pg-c']) w.member(name).once('inspect', () => NEVER);
+    w.member('pg-a').crash();
+    await w.until('the others are asked', () => w.asked('inspect').includes('inspect/pg-c/2/1'));
+    const offered = w.asked('primary').length;
+    await w.reset();
+    await w.untilStatus('it says what it waits for', ({ words }) => words?.includes(`failover/${w.group}/2, begun by a former run`) === true);
+    expect(w.asked('primary')).toHaveLength(offered);
+    await w.untilStatus('it has begun', ({ phase }) => phase === 'steady');
+    expect((await w.failover(2)).outcome.outcome).not.toBe('running');
+  });
+
+  scene('reset in the middle of a promotion, it takes up whom that has opened, before the lease of the promotion is over', {}, async (w) => {
+    await w.steady();
+    let go: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const b = w.member('pg-b');
+    b.once('promote', async (usual) => {
+      await gate;
+      return usual();
+    });
+    w.member('pg-a').crash();
+    await w.until('the promotion is ordered', () => w.asked('promote').length === 1);
+    await w.reset();
+    await w.until('the new run has asked everybody', () => w.asked('inspect').includes('inspect/pg-a/0/begin-1'));
+    go();
+    const status = await w.untilStatus('it has taken up the one that was promoted', ({ phase }) => phase === 'steady');
+    expect(status).toMatchObject({ primary: 'pg-b', epoch: 2 });
   });
 
   scene("without a silent member by a person's word, where the others leave no doubt; the one left out joins when it is back", {}, async (w) => {
