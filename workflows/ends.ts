@@ -4,7 +4,8 @@ import type { GroupRun } from './group-run.ts';
 import { decidingIncident, type Loss } from './group-state.ts';
 import { beginFailover } from './incidents.ts';
 import { nextTurn, OFFER_AGAIN_AT_MOST_MS, OFFER_AGAIN_MS, offerPrimary, offerPrimaryLater, offerStandby, othersThan } from './offers.ts';
-import { offersSpaced } from './patches.ts';
+import { lookWhetherOvertaken } from './overtaken.ts';
+import { offersSpaced, overtakenAsked } from './patches.ts';
 import { undoPerhaps } from './perhaps.ts';
 import type { Ended } from './roles.ts';
 
@@ -14,7 +15,10 @@ const STEADY_AFTER_MS = 60_000;
 /** A role has ended: what follows? */
 export function heedEnd(run: GroupRun, ended: Ended): void {
   // Another run of this group has shown it to that member: the next incident goes above it, and takes the member along.
-  run.state.highestEpoch = Math.max(run.state.highestEpoch, ended.seenEpoch ?? 0);
+  const seen = ended.seenEpoch ?? 0;
+  const unheardOf = seen > run.state.highestEpoch;
+  run.state.highestEpoch = Math.max(run.state.highestEpoch, seen);
+  if (unheardOf && ended.kind === 'standby' && decidingIncident(run.state) === undefined && overtakenAsked()) void lookWhetherOvertaken(run, seen);
   const view = run.state.members[ended.member];
   if (view !== undefined) {
     view.lastEnd = 'words' in ended.end ? `${ended.end.end}: ${ended.end.words}` : ended.end.end;

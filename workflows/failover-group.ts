@@ -8,13 +8,14 @@ import { control } from './acts.ts';
 import { askAll } from './ask.ts';
 import { badInput, wrongInSpec } from './input.ts';
 import { GroupKeeper } from './group-keeper.ts';
-import { note, statusNow } from './group-run.ts';
+import { note, statusNow, type GroupRun } from './group-run.ts';
 import { beginState, type GroupState } from './group-state.ts';
 import { hearElected, hearNews, hearPromoted, hearRefused } from './hear.ts';
 import * as messages from './messages.ts';
 import { takeUpAgain } from './offers.ts';
 import { heedOperators } from './operators.ts';
-import { incidentsAskedFirst } from './patches.ts';
+import { isOvertaken } from './overtaken.ts';
+import { incidentsAskedFirst, overtakenAsked } from './patches.ts';
 
 export interface GroupInput {
   readonly spec: GroupSpec;
@@ -58,10 +59,22 @@ export async function failoverGroup(input: GroupInput): Promise<never> {
   setHandler(messages.promoted, (word) => hearPromoted(run, word), { description: 'From an incident: who is the primary now' });
   heedOperators(run);
 
-  if (state.epoch > 0) takeUpAgain(run);
-  if (state.epoch > 0 || (await begin(keeper, isTime))) await keeper.keep(isTime);
+  if (state.epoch > 0) await takeUp(run);
+  for (;;) {
+    if ((state.epoch === 0 || run.overtaken) && !(await begin(keeper, isTime))) break;
+    if ((await keeper.keep(isTime)) === 'time') break;
+  }
   await condition(allHandlersFinished);
   return continueAsNew<typeof failoverGroup>({ spec: state.spec, state, ...(input.eventsARun === undefined ? {} : { eventsARun: input.eventsARun }) });
+}
+
+/** What the first task of a run has before it, unless somebody has reset the run to it, or no worker brought it to an end. */
+const FIRST_TASK_EVENTS = 3;
+
+/** A run that follows another offers every role anew at once, unless it was perhaps reset: then others may have been promoted since. */
+async function takeUp(run: GroupRun): Promise<void> {
+  if (workflowInfo().historyLength > FIRST_TASK_EVENTS && overtakenAsked() && (await isOvertaken(run, 'take-up'))) run.overtaken = true;
+  else takeUpAgain(run);
 }
 
 /**

@@ -3,12 +3,14 @@ import { mayConfirm, ruleAfterPromotion, ruleOnTaking, type TakingInput } from '
 import { elect, recordElection, type Answer, type Election, type ElectionInput } from '../src/decide/election.ts';
 import { restartInstead } from '../src/decide/loss.ts';
 import { orchestratorWasAway } from '../src/decide/outage.ts';
+import type { PassedTimeline } from '../src/model/act.ts';
 import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import type { Lsn } from '../src/model/lsn.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
 import { ApprovalDesk } from './approval.ts';
 import { askAll } from './ask.ts';
 import { showIncident, type Attributes } from './attributes.ts';
+import type { Fork } from './group-state.ts';
 import { IncidentLog } from './incident-log.ts';
 import * as messages from './messages.ts';
 import { openOn } from './open.ts';
@@ -30,7 +32,7 @@ export interface FailoverInput {
   readonly restartsTried: number;
   readonly systemId?: string;
   /** Where the old primary's timeline began: a standby that had not yet followed onto it is behind, not astray. */
-  readonly fork?: { readonly timeline: number; readonly lsn: Lsn };
+  readonly fork?: Fork;
   readonly target?: string;
   readonly acceptLoss?: { readonly by: string; readonly reason: string };
   /** Whether the search attributes are registered, so that they can be set. */
@@ -204,7 +206,20 @@ async function act(
     { incident: workflowInfo().workflowId, member: election.member, epoch: trying.epoch, inForce: rule, electable: fit },
     log,
   );
-  const opened = await openOn({ spec, member: election.member, epoch: trying.epoch, proof: input.fencedBy, rule, electable: fit, fromLsn: election.lsn, log });
+  const opened = await openOn({
+    spec,
+    member: election.member,
+    epoch: trying.epoch,
+    proof: input.fencedBy,
+    rule,
+    electable: fit,
+    fromLsn: election.lsn,
+    ...passedBy(
+      input.fork,
+      answers.find(({ member }) => member === election.member),
+    ),
+    log,
+  });
   await telling;
   if ('failed' in opened) {
     if (!opened.openedPerhaps) {
@@ -231,6 +246,13 @@ async function act(
     settleClients({ spec, owner: input.owner, primary: election.member, epoch: trying.epoch, log }),
   ]);
   return { outcome: 'done', primary: election.member, epoch: trying.epoch, timeline };
+}
+
+/** The last primary's timeline, where this member has not followed onto it: its own new one must have another number. */
+function passedBy(fork: Fork | undefined, answer: Answer | undefined): { passed?: PassedTimeline } {
+  const own = answer !== undefined && 'report' in answer ? answer.report.live?.timeline : undefined;
+  if (fork?.to === undefined || own === undefined || own >= fork.to) return {};
+  return { passed: { timeline: fork.to, from: { timeline: fork.timeline, lsn: fork.lsn } } };
 }
 
 function ruleFor({ spec, excluded }: FailoverInput, elected: string, reachable: readonly string[]): CommitRule {

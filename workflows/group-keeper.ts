@@ -33,6 +33,7 @@ export class GroupKeeper {
       elected: undefined,
       endedMeanwhile: undefined,
       asked: undefined,
+      overtaken: false,
       waitingWords: undefined,
       incidentEnded: (id, outcome) => inbox.push(() => heedOutcome(this.run, id, outcome)),
     };
@@ -50,6 +51,15 @@ export class GroupKeeper {
     state.primary = founding.primary;
     state.recorded = NO_RULE;
     state.inForce = undefined;
+    state.electable = [];
+    state.acknowledged = undefined;
+    state.fork = undefined;
+    state.held = undefined;
+    state.lastLoss = undefined;
+    state.perhaps = undefined;
+    state.after = undefined;
+    state.due = {};
+    this.run.overtaken = false;
     state.publishing = true;
     state.founding = founding.begin === 'found';
     log.info('group begins', {
@@ -71,17 +81,22 @@ export class GroupKeeper {
     this.#show();
   }
 
-  /** The life of a run: one thing after another, and nothing at all while nothing happens. */
-  async keep(isTimeForANewRun: () => boolean): Promise<void> {
+  /**
+   * The life of a run: one thing after another, and nothing at all while nothing happens.
+   *
+   * @returns why it is over: time for a new run, or nothing that this group thought holds any more
+   */
+  async keep(isTimeForANewRun: () => boolean): Promise<'time' | 'overtaken'> {
     const { state } = this.run;
     for (;;) {
       for (let act = this.run.inbox.shift(); act !== undefined; act = this.run.inbox.shift()) act();
+      if (this.run.overtaken) return 'overtaken';
       heedClock(this.run);
       heedRoll(this.run);
       this.run.rules.kick();
       this.#publish();
       this.#show();
-      if (isTimeForANewRun() && this.#isQuiet()) return;
+      if (isTimeForANewRun() && this.#isQuiet()) return 'time';
       const dueMs = nextDueMs(this.run);
       const somethingIsUp = (): boolean => this.run.inbox.length > 0 || (isTimeForANewRun() && this.#isQuiet());
       if (dueMs === undefined) await condition(somethingIsUp);

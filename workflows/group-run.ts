@@ -22,6 +22,8 @@ export interface GroupRun {
   elected: ElectedWord | undefined;
   /** How the primary's role ended while an incident was open: what the incident did not need to hear is heard after it. */
   endedMeanwhile: RoleEnd | undefined;
+  /** Somebody was opened at a later epoch than this group knows: it begins anew from what the members say. */
+  overtaken: boolean;
   /** What the members said when they were last asked how the group begins. */
   asked: readonly Answer[] | undefined;
   /** What the group waits for, in words for its status. */

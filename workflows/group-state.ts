@@ -28,7 +28,7 @@ export interface GroupState {
   /** The first primary has still to make the database: however often its role is lost on the way, it is told so again. */
   founding: boolean;
   /** Where the primary's timeline began: its parent, and the place. */
-  fork: { readonly timeline: number; readonly lsn: Lsn } | undefined;
+  fork: Fork | undefined;
   /** Protocol 5.1: what every acknowledged commit of this epoch is sure to satisfy. */
   recorded: CommitRule;
   /** What the primary was last told; undefined while the end of an order is not known. */
@@ -64,6 +64,13 @@ export interface GroupState {
   lastLoss: Loss | undefined;
   /** The primaries that were perhaps opened, the last one first, each with what was so before: should one prove that it was not, that holds again. */
   perhaps?: readonly Perhaps[] | undefined;
+}
+
+/** `to`: the timeline that began there; left out by runs of before. */
+export interface Fork {
+  readonly timeline: number;
+  readonly lsn: Lsn;
+  readonly to?: number;
 }
 
 export interface Perhaps {

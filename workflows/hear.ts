@@ -74,7 +74,7 @@ export function hearPromoted(run: GroupRun, word: PromotedWord): void {
     state.epoch = word.epoch;
     state.highestEpoch = Math.max(state.highestEpoch, word.epoch);
     state.primary = word.member;
-    state.fork = word.fork;
+    state.fork = word.fork === undefined ? undefined : { ...word.fork, to: word.timeline };
     takeOver(state, word);
     if (state.incidents.find(({ id }) => id === word.incident)?.kind === 'failover') {
       state.lastFailoverAtMs = Date.now();

@@ -1,5 +1,5 @@
 import { ActivityFailure, ApplicationFailure, isCancellation, TimeoutFailure } from '@temporalio/workflow';
-import type { FenceProof, Promoted } from '../src/model/act.ts';
+import type { FenceProof, PassedTimeline, Promoted } from '../src/model/act.ts';
 import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import type { Lsn } from '../src/model/lsn.ts';
 import { promotion } from './acts.ts';
@@ -17,6 +17,7 @@ export interface Opening {
   readonly rule: CommitRule;
   readonly electable: readonly string[];
   readonly fromLsn: Lsn;
+  readonly passed?: PassedTimeline;
   readonly log: IncidentLog;
 }
 
@@ -29,7 +30,7 @@ export interface OpenFailed {
 }
 
 /** Opens an elected member for writes at a new epoch: its lease, its quarantine and its promotion are one act of its agent. */
-export async function openOn({ spec, member, epoch, proof, rule, electable, fromLsn, log }: Opening): Promise<Promoted | OpenFailed> {
+export async function openOn({ spec, member, epoch, proof, rule, electable, fromLsn, passed, log }: Opening): Promise<Promoted | OpenFailed> {
   const end = log.step('promote', member);
   const act = promotion(spec.name, member, {
     id: `promote/${member}/${epoch}`,
@@ -49,6 +50,7 @@ export async function openOn({ spec, member, epoch, proof, rule, electable, from
       electable,
       others,
       fromLsn,
+      ...(passed === undefined ? {} : { passed }),
       limitMs: PROMOTE_LIMIT_MS,
     });
     const waited = opened.quarantineMs > 0 ? `, after ${Math.round(opened.quarantineMs)} ms of quarantine` : '';

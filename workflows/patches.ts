@@ -47,3 +47,8 @@ export function incidentsAskedFirst(): boolean {
 export function standbysAfterRefusal(): boolean {
   return patched('standbys-after-refusal');
 }
+
+/** 2026-11-25: a group that may know less than its members, since it was reset or restored, asks them before it orders, and begins anew from what they say. */
+export function overtakenAsked(): boolean {
+  return patched('overtaken-asked');
+}

@@ -130,7 +130,7 @@ export async function promote(hands: Hands, ask: PromoteAsk, signal: AbortSignal
       const waitedMs = ask.proof === 'lease' ? await waitOutQuarantine(member, quarantineMs(ask.leaseMs), signal) : 0;
       const startedMs = performance.now();
       mayBeOpen = true;
-      const { outcome, timeline, lsn } = await live.promote(ask.limitMs);
+      const { outcome, timeline, lsn } = await live.promote(ask.limitMs, ask.passed);
       const promoteMs = performance.now() - startedMs;
       // Sent before the promotion is told as done, and not waited for: the role of this epoch has all of a fresh lease to arrive in.
       renewed = keeper.renewNow();

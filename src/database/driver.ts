@@ -1,3 +1,4 @@
+import type { PassedTimeline } from '../model/act.ts';
 import type { CommitRule } from '../model/group.ts';
 import type { Lsn } from '../model/lsn.ts';
 import type { Footprint, LiveState, Upstream } from '../model/member.ts';
@@ -97,8 +98,13 @@ export interface LiveDatabase {
   outranked(settings: Settings): Promise<readonly string[]>;
   /** Stops receiving and returns once the receiver is gone: the place is frozen. */
   detach(settings: Settings): Promise<void>;
-  /** Leaves recovery; returns once it writes on a new timeline. `already` where it had. */
-  promote(limitMs: number): Promise<{ outcome: 'promoted' | 'already'; timeline: number; lsn: Lsn }>;
+  /**
+   * Leaves recovery; returns once it writes on a new timeline. `already` where it had.
+   *
+   * @param passed a timeline that another has begun and this member has not followed onto: the new one is a later one, since two that bear one number could
+   *   not be told apart
+   */
+  promote(limitMs: number, passed?: PassedTimeline): Promise<{ outcome: 'promoted' | 'already'; timeline: number; lsn: Lsn }>;
   /** Waits until what was received is replayed, up to the limit. */
   drained(limitMs: number): Promise<boolean>;
   checkpoint(): Promise<void>;

@@ -42,6 +42,8 @@ export function judgeStanding({ timeline, lsn, before, upstream }: StandingInput
   const fork = upstream.forks.find((past) => past.timeline === timeline);
   if (fork !== undefined && compareLsn(lsn, fork.endLsn) > 0)
     return { how: 'rewind', why: `its log goes on to ${lsn}, past ${fork.endLsn}, where the upstream left timeline ${timeline}` };
+  if (fork === undefined && timeline < upstream.timeline)
+    return { how: 'rewind', why: `its timeline ${timeline} is none that the upstream (on ${upstream.timeline}) comes from` };
   if (upstream.keepsFrom === undefined || compareLsn(lsn, upstream.keepsFrom) >= 0) return undefined;
   if (before === undefined || compareLsn(lsn, before) > 0) return undefined;
   return { how: 'clone', why: `it has lost its place: its log was let go (it stands at ${lsn}, and the upstream has none from before ${upstream.keepsFrom})` };

@@ -74,7 +74,15 @@ export interface PromoteAsk extends MemberAsk {
   readonly others: readonly string[];
   /** The furthest place that the election counted on: it must be replayed before opening. */
   readonly fromLsn: Lsn;
+  /** The last primary's timeline, where this member may not have followed onto it. */
+  readonly passed?: PassedTimeline;
   readonly limitMs: number;
+}
+
+/** A timeline, and where it left the one before it. */
+export interface PassedTimeline {
+  readonly timeline: number;
+  readonly from: { readonly timeline: number; readonly lsn: Lsn };
 }
 
 export interface Promoted {

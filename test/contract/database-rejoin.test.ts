@@ -79,6 +79,20 @@ describePostgres('each state that a crash, or a person, can leave behind ends in
     return phases;
   }
 
+  it('a member promoted after another that it never followed takes a later timeline than that one, which is rewound to it', async () => {
+    const [a, b] = await open();
+    await b.live?.detach(settings());
+    await a.stop('SIGKILL');
+    // What pg-a would have become, had it been promoted: here it is only told of.
+    const place = (await b.live?.pulse())?.flushedLsn ?? '0/0';
+    const promoted = await b.live?.promote(10_000, { timeline: 2, from: { timeline: 1, lsn: place } });
+    expect(promoted).toMatchObject({ outcome: 'promoted', timeline: 3 });
+    await b.live?.slots([a.spec.name]);
+    await b.live?.checkpoint();
+    await b.sql('insert into seen values (7001)');
+    await comesBack(a, b);
+  });
+
   it('a marker that was taken away: it is still a copy, is opened by nobody, and follows', async () => {
     const [a, b] = await open();
     for (const how of ['SIGINT', 'SIGKILL'] as const) {

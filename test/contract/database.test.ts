@@ -192,7 +192,7 @@ describePostgres('a group of three', (bin) => {
     await b.start('standby', a);
     await streams(b);
     await b.live?.releaseSlots();
-    expect((await b.live?.look())?.slots.every(({ retainedBytes }) => retainedBytes === 0)).toBe(true);
+    await until('its slots keep nothing', async () => (await b.live?.look())?.slots.every(({ retainedBytes }) => retainedBytes === 0));
     await until('pg-b is on timeline 3', async () => (await b.live?.pulse())?.timeline === 3);
   });
 

@@ -99,6 +99,11 @@ describe('judgeStanding', () => {
       expect(standing?.why).toBe('it has lost its place: its log was let go (it stands at 0/2FFFFFF, and the upstream has none from before 0/3000000)');
   });
 
+  it('what stands on a timeline that the upstream has passed by, and does not come from, can never follow', () => {
+    const passed = { timeline: 3, forks: [{ timeline: 1, endLsn: '0/30000A0' }] };
+    expect(judgeStanding({ timeline: 2, lsn: '0/3000050', before: undefined, upstream: passed })?.how).toBe('rewind');
+  });
+
   it('an upstream that does not say what it keeps is believed to keep it', () => {
     expect(judgeStanding({ timeline: 2, lsn: '0/1', before: '0/1', upstream: { timeline: 2, forks: [] } })).toBeUndefined();
   });

@@ -121,7 +121,7 @@ export function applyFault(world: World, fault: Fault): void {
       return server.whenUp(() => {
         const [input] = world.group?.args ?? [];
         server.terminate(`group/${world.spec.name}`);
-        world.startGroup((input as object | undefined) ?? { spec: world.spec, specHash: 'h' });
+        world.startGroup((input as object | undefined) ?? { spec: world.spec, specHash: 'h' }, true);
       });
     case 'role-paused':
       return server.whenUp(() => server.pauseRoles(host.name));

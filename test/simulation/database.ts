@@ -331,7 +331,7 @@ export class Database {
 
   // ---- promotion ----
 
-  promote(byHand: boolean, done: () => void): void {
+  promote(byHand: boolean, done: () => void, passed = 0): void {
     if (this.promoting) return;
     this.promoting = true;
     const { engine } = this.world;
@@ -339,7 +339,14 @@ export class Database {
     this.#in(engine.random.between(3, 25), () => {
       const { directory } = this;
       const parent = this.branch;
-      directory.branch = new Branch({ timeline: parent.timeline + 1, parent, forkAt: directory.end, writer: this.name, systemId: parent.systemId, byHand });
+      directory.branch = new Branch({
+        timeline: Math.max(parent.timeline, passed) + 1,
+        parent,
+        forkAt: directory.end,
+        writer: this.name,
+        systemId: parent.systemId,
+        byHand,
+      });
       directory.standby = false;
       directory.checkpointed = false;
       this.written = directory.end;

@@ -1,3 +1,4 @@
+import type { PassedTimeline } from '../../src/model/act.ts';
 import type { DatabaseDriver, LiveDatabase, Pulse, Settings, UpstreamHistory, WriteProbe } from '../../src/database/driver.ts';
 import type { LaunchSpec } from '../../src/guard/messages.ts';
 import { UnderstudyError } from '../../src/model/error.ts';
@@ -248,12 +249,12 @@ class SimulatedLive implements LiveDatabase {
     });
   }
 
-  promote(limitMs: number): Promise<{ outcome: 'promoted' | 'already'; timeline: number; lsn: Lsn }> {
+  promote(limitMs: number, passed?: PassedTimeline): Promise<{ outcome: 'promoted' | 'already'; timeline: number; lsn: Lsn }> {
     const database = this.#database;
     const where = () => ({ timeline: database.branch.timeline, lsn: lsn(database.directory.end) });
     return this.#ask(limitMs, (answer) => {
       if (!database.inRecovery) answer({ outcome: 'already', ...where() });
-      else database.promote(false, () => answer({ outcome: 'promoted', ...where() }));
+      else database.promote(false, () => answer({ outcome: 'promoted', ...where() }), passed?.timeline);
     });
   }
 

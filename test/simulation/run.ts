@@ -26,7 +26,8 @@ export class Run implements WorkflowRun {
   readonly parent: { readonly run: Run; readonly ended: Ends<unknown> } | undefined;
   readonly scope: Scope = { cancelled: false, cancellable: true, listeners: new Set() };
   currentScope: Scope = this.scope;
-  historyLength = 3;
+  /** Three at its first task, as at a server: a reset has left more there. */
+  historyLength = -1;
   suggested = false;
   readonly conditions: WorkflowRun['conditions'] = new Map();
   handlersRunning = 0;

@@ -8,9 +8,10 @@ import { Committer } from './commit.ts';
 import type { ConfFiles } from './conf.ts';
 import { lookAt, takePulse } from './look.ts';
 import { writeMark } from './mark.ts';
+import type { PassedTimeline } from '../../model/act.ts';
 import type { Place } from './place.ts';
 import { WriteProber } from './probe-write.ts';
-import { promoteIt } from './promote.ts';
+import { notePassed, promoteIt } from './promote.ts';
 import { APPLICATION, Session, type SessionParts } from './session.ts';
 import { detachIt, outrankedIn, settleIn, type SettleMemory } from './settle.ts';
 import { emptySlots, keepSlots } from './slots.ts';
@@ -81,8 +82,9 @@ export class PostgresLive implements LiveDatabase {
     return detachIt(this.#session, this.#conf, settings, this.#place.member.name, this.#memory);
   }
 
-  promote(limitMs: number): ReturnType<LiveDatabase['promote']> {
+  async promote(limitMs: number, passed?: PassedTimeline): ReturnType<LiveDatabase['promote']> {
     this.#committer.warm();
+    if (passed !== undefined) await notePassed(this.#place, passed);
     return promoteIt(this.#session, this.#place.member.name, limitMs);
   }
 

@@ -1,11 +1,28 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { PassedTimeline } from '../../model/act.ts';
 import { UnderstudyError } from '../../model/error.ts';
 import type { LiveDatabase } from '../driver.ts';
+import { exists, readIfThere, writeWhole } from './file.ts';
+import type { Place } from './place.ts';
 import { lookAt, takePulse, whereItWrites } from './look.ts';
 import type { Session } from './session.ts';
 
 /** pg_promote's own wait looks every 100 ms, a quarter of the whole failover's time. */
 const LOOK_EVERY_MS = 3;
+
+/**
+ * Leaves the history file of a timeline that this member never saw where PostgreSQL looks for the numbers that are taken: its own server would have sent it, had
+ * this member followed.
+ */
+export async function notePassed(place: Place, { timeline, from }: PassedTimeline): Promise<void> {
+  const file = (id: number): string => place.data('pg_wal', `${id.toString(16).toUpperCase().padStart(8, '0')}.history`);
+  if (await exists(file(timeline))) return;
+  const before = from.timeline === 1 ? '' : await readIfThere(file(from.timeline));
+  // Without the history of its own timeline this member does not come from it, and the number is not in its way.
+  if (before === undefined) return;
+  const lines = before === '' || before.endsWith('\n') ? before : `${before}\n`;
+  await writeWhole(file(timeline), `${lines}${from.timeline}\t${from.lsn}\tanother member was promoted\n`, await place.account());
+}
 
 /**
  * Asks for the promotion and returns once this member writes on a new timeline: out of recovery alone is not enough to know that
