@@ -5,7 +5,6 @@ import { restartInstead } from '../src/decide/loss.ts';
 import { orchestratorWasAway } from '../src/decide/outage.ts';
 import type { PassedTimeline } from '../src/model/act.ts';
 import type { CommitRule, GroupSpec } from '../src/model/group.ts';
-import type { Lsn } from '../src/model/lsn.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
 import { ApprovalDesk } from './approval.ts';
 import { askAll } from './ask.ts';
