@@ -41,6 +41,9 @@ export class PrimaryHolder implements RoleHolder {
   /** Seen with our own eyes: what this member holds is still a standby's. */
   #unpromoted = false;
   #running: Promise<void>;
+  /** The start of the database, while it is under way. */
+  #opening: Promise<LiveDatabase> | undefined;
+  readonly #giveUpOpening = new AbortController();
   /** A stop that is made by us, or was told to be expected: the exit that follows is no crash, and this is why. */
   #stopping: { readonly cause: FenceCause; readonly words: string } | undefined;
 
@@ -122,9 +125,11 @@ export class PrimaryHolder implements RoleHolder {
         await this.#fence('lease', `no renewal of epoch ${this.epoch} was acknowledged: ${first.why}`);
         return;
       }
+      if (this.#stopping !== undefined) return;
       this.#tell();
-      const live = await this.#open();
-      if (this.#finishing) return;
+      this.#opening = this.#open();
+      const live = await this.#opening.finally(() => (this.#opening = undefined));
+      if (this.#finishing || this.#stopping !== undefined) return;
       await this.#watch(live);
     } catch (error) {
       if (this.#finishing) return;
@@ -136,7 +141,7 @@ export class PrimaryHolder implements RoleHolder {
 
   async #open(): Promise<LiveDatabase> {
     const { driver, spec } = this.#member;
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(START_LIMIT_MS)]);
+    const signal = AbortSignal.any([this.#stop.signal, this.#giveUpOpening.signal, AbortSignal.timeout(START_LIMIT_MS)]);
     return this.#member.exclusively(async () => {
       if (!this.#member.running) {
         if (this.#order.afterPromotion === true)
@@ -324,6 +329,12 @@ export class PrimaryHolder implements RoleHolder {
     let status: GuardStatus;
     try {
       status = await this.#member.stop(planned ? 'fast' : 'immediate', planned ? this.#order.stopWithinMs : 0, words);
+      if (this.#opening !== undefined) {
+        // A start that was under way may have reached the guard after the stop: nothing of it is left behind an end that tells of a fence (I1).
+        this.#giveUpOpening.abort();
+        await Promise.allSettled([this.#opening]);
+        status = await this.#member.stop('immediate', 0, words);
+      }
     } catch (error) {
       if (!(error instanceof UnderstudyError) || error.code !== 'GuardUnreachable') throw error;
       // What became of the database cannot be told without its guard. To go on renewing would keep the role for a member that has nothing open.

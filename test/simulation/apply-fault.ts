@@ -2,6 +2,7 @@ import type { Proc } from './engine.ts';
 import type { Fault } from './faults.ts';
 import { runningGuard } from './guard-process.ts';
 import type { MemberHost } from './members.ts';
+import { UNHEARD } from './run.ts';
 import { SERVER } from './server.ts';
 import type { World } from './world.ts';
 
@@ -124,6 +125,8 @@ export function applyFault(world: World, fault: Fault): void {
         world.startGroup((input as object | undefined) ?? { spec: world.spec, specHash: 'h' }, true);
       });
     case 'role-paused':
+      // Whoever pauses a role lets it go on again; that the group does not wait for it is the agent's doing.
+      world.undo(forMs, () => server.letRolesGoOn(host.name));
       return server.whenUp(() => server.pauseRoles(host.name));
     case 'promoted-by-hand': {
       const { database } = host;
@@ -208,7 +211,13 @@ export function applyFault(world: World, fault: Fault): void {
   }
 
   function ask(word: string, of: object): void {
-    server.whenUp(() => world.group?.addUpdate(word, [of], (answer) => world.note('operator', () => `${word} ${JSON.stringify(of)}: ${answer}`)));
+    server.whenUp(() =>
+      world.group?.addUpdate(word, [of], (answer) => {
+        world.note('operator', () => `${word} ${JSON.stringify(of)}: ${answer}`);
+        // A run that ends without having heard it: the server asks the next one.
+        if (answer === UNHEARD) server.later(20, () => ask(word, of));
+      }),
+    );
   }
 
   /** As `understudy apply` does: not while an incident of its former life runs. */

@@ -124,7 +124,7 @@ export class Invariants implements Checks {
         epoch < election.epoch &&
         election.electable.includes(answer.member);
       const mayWin = election.spec.members.some(({ name, priority }) => name === answer.member && priority > 0);
-      return fit && mayWin && !election.excluded.includes(answer.member)
+      return fit && mayWin && !election.excluded.includes(answer.member) && election.refused?.includes(answer.member) !== true
         ? [{ member: answer.member, at: place(live.flushedLsn), timeline: live.timeline }]
         : [];
     });

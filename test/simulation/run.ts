@@ -17,6 +17,9 @@ export function copied<T>(value: T): T {
   return value === undefined ? value : (JSON.parse(JSON.stringify(value)) as T);
 }
 
+/** What an update hears that no handler took. */
+export const UNHEARD = 'nobody hears it';
+
 /**
  * One run of one workflow. A task takes what has come since the last one, signals first, lets the code run as far as it goes, and hands over what it ordered. A worker
  * that dies in the middle of a task makes it late: whoever begins it again sees the same, since the code is deterministic.
@@ -116,7 +119,7 @@ export class Run implements WorkflowRun {
       signal: true,
       act: () => {
         const handlers = (this.#server.runs.get(this.id) ?? this).#handlers.get(`update ${name}`);
-        if (handlers === undefined) return tell('nobody hears it');
+        if (handlers === undefined) return tell(UNHEARD);
         try {
           handlers.validator?.(...heard);
         } catch (error) {

@@ -339,6 +339,15 @@ export class Server {
       if (activity.open && activity.startedMs !== undefined && activity.type === 'primary' && activity.queue.endsWith(`/${member}`)) activity.paused = true;
   }
 
+  /** The other button: a timeout that is overdue fires at once. */
+  letRolesGoOn(member: string): void {
+    for (const activity of this.#activities.values()) {
+      if (!activity.paused || !activity.queue.endsWith(`/${member}`)) continue;
+      activity.paused = false;
+      this.#watch(activity);
+    }
+  }
+
   #close(activity: Activity, tell: () => void): void {
     activity.open = false;
     activity.run.activities.delete(activity);
