@@ -14,6 +14,7 @@ export function applyFault(world: World, fault: Fault): void {
   const { engine, network, server, records } = world;
   const host = hostOf(world, fault.who);
   const { forMs, dice } = fault;
+  const { leaseMs } = world.spec;
   const others = world.spec.members.map(({ name }) => name).filter((name) => name !== host.name);
   const other = others[Math.floor(dice * others.length)] ?? host.name;
   world.note('FAULT', () => `${fault.kind} ${host.name}${fault.kind.includes('member') ? ` and ${other}` : ''} for ${forMs} ms`);
@@ -42,6 +43,49 @@ export function applyFault(world: World, fault: Fault): void {
       host.losePower();
       world.undo(forMs, () => host.boot());
       return;
+    case 'late-answers-then-cut': {
+      // What the server has acknowledged arrives late, and then nothing does.
+      slowOneWay(SERVER, host.name, dice * leaseMs);
+      world.undo(forMs / 2, () => {
+        for (const name of [...others, SERVER]) cut(host.name, name, 6 * leaseMs);
+      });
+      return;
+    }
+    case 'late-words-then-cut': {
+      cut(host.name, SERVER, 8 * leaseMs);
+      for (const name of others) slowOneWay(name, host.name, dice * leaseMs);
+      world.undo(Math.max(leaseMs, forMs / 2), () => {
+        for (const name of others) cut(host.name, name, 6 * leaseMs);
+      });
+      return;
+    }
+    case 'cut-at-promotion':
+      kill(host.database?.proc);
+      server.nextScheduled('promote', ({ queue }) => world.undo(dice * 60, () => cutOneWay(memberOf(queue), SERVER, 6 * leaseMs)));
+      return;
+    case 'islands': {
+      // One standby is away until the group no longer counts on it; then it is all that the server still sees.
+      const [first = host.name, second = host.name] = others;
+      for (const name of [host.name, first]) cut(name, second, 12 * leaseMs);
+      world.undo(2000 + dice * 2000, () => {
+        for (const name of [host.name, first]) cut(name, SERVER, 8 * leaseMs);
+      });
+      return;
+    }
+    case 'islands-at-return': {
+      // The same for one that is about to be counted on again.
+      const [first = host.name, second = host.name] = others;
+      cut(host.name, second, 2500);
+      world.undo(2500, () =>
+        server.nextScheduled('govern', () => {
+          for (const name of [host.name, first]) cut(name, SERVER, 8 * leaseMs);
+          world.undo(dice * 60, () => {
+            for (const name of [host.name, first]) cut(name, second, 12 * leaseMs);
+          });
+        }),
+      );
+      return;
+    }
     case 'machine-paused':
       return pauseMachine(host);
     case 'temporal-killed':
@@ -205,7 +249,10 @@ export function applyFault(world: World, fault: Fault): void {
   }
 
   function slow(from: string, to: string): void {
-    const byMs = dice * 1.5 * world.spec.leaseMs;
+    slowOneWay(from, to, dice * 1.5 * world.spec.leaseMs);
+  }
+
+  function slowOneWay(from: string, to: string, byMs: number): void {
     network.slow(from, to, byMs);
     world.undo(forMs, () => network.slow(from, to, -byMs));
   }
@@ -228,6 +275,9 @@ export function applyFault(world: World, fault: Fault): void {
     });
   }
 }
+
+/** `member/orders/pg-b` */
+const memberOf = (queue: string): string => queue.split('/').at(-1) ?? '';
 
 function hostOf(world: World, who: Fault['who']): MemberHost {
   const names = world.spec.members.map(({ name }) => name);

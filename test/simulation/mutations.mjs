@@ -5,7 +5,7 @@
  * whole again, which is no proof that a rule about two writers is missed.
  */
 const edit = (file, find, replacement) => ({ file, find, replacement });
-const rule = (id, where, words, drawn, ...edits) => ({ id, where, words, within: 420, kinds: [], ...drawn, edits });
+const rule = (id, where, words, drawn, ...edits) => ({ id, where, words, within: 2000, kinds: [], ...drawn, edits });
 const CUTS = { kinds: ['cut-from-temporal', 'cut-from-member', 'cut-from-all', 'cut-to-member'] };
 const LEASES = { kinds: ['guard-frozen', 'agent-frozen', 'cut-from-all', 'cut-from-temporal', 'agent-killed', 'node-frozen'] };
 const RULES = { mode: 'sync', kinds: ['cut-from-member', 'power-lost', 'node-killed', 'database-killed', 'cut-from-all', 'agent-frozen'] };
@@ -22,7 +22,7 @@ export const MUTATIONS = [
     'deadline-from-answer',
     '1.2',
     'the deadline counts from the acknowledgement, not from before the send',
-    { kinds: ['slow-to-temporal', 'slow-to-temporal', 'cut-from-all', 'guard-frozen', 'agent-frozen'] },
+    { kinds: ['late-answers-then-cut'] },
     edit(
       'src/agent/lease.ts',
       'const deadlineMs = leaseDeadlineMs({ sentBootMs, leaseMs, marginMs });',
@@ -47,7 +47,7 @@ export const MUTATIONS = [
     'opens-before-the-lease',
     '1.3',
     'a promotion does not wait for its first renewal',
-    { kinds: ['slow-to-temporal', 'node-killed', 'cut-from-all', 'cut-from-temporal', 'node-frozen'] },
+    { kinds: ['cut-at-promotion'] },
     edit('src/agent/acts.ts', 'const first = await keeper.first;', 'const first = { armed: true };'),
   ),
   rule(
@@ -82,14 +82,14 @@ export const MUTATIONS = [
     'E-ignored',
     '3.1',
     'somebody outside of E is promoted',
-    { ...CUTS, mode: 'async' },
+    { kinds: ['islands'], mode: 'async' },
     edit('src/decide/election.ts', "if (!input.electable.includes(member) && input.oldPrimary.fencedBy !== 'person')", 'if (false)'),
   ),
   rule(
     'E-before-acknowledged',
     '3.1',
     'E grows before the primary has acknowledged it',
-    { kinds: [...CUTS.kinds, 'database-killed', 'slow-to-temporal'], mode: 'async' },
+    { kinds: ['islands-at-return'], mode: 'async' },
     edit('src/decide/electable.ts', 'if (acknowledged === undefined || !same(sorted(acknowledged), want))', 'if (false)'),
   ),
   rule(
@@ -135,7 +135,7 @@ export const MUTATIONS = [
     'mark-noted-late',
     '3.3',
     'the second lease counts from the confirmation, not from before the mark',
-    { kinds: ['cut-from-temporal', 'slow-to-members', 'cut-from-all', 'cut-from-member', 'slow-to-members'] },
+    { kinds: ['late-words-then-cut'] },
     edit('src/agent/second-lease.ts', 'marker: { lsn, notedBootMs }', 'marker: { lsn, notedBootMs: bootTimeMs() }'),
   ),
   rule(
@@ -165,7 +165,7 @@ export const MUTATIONS = [
     'old-epochs-act',
     '4.2',
     'an agent acts on an epoch that is over',
-    { kinds: ['cut-to-temporal', 'cut-from-temporal', 'node-frozen', 'agent-frozen', 'node-killed', 'switchover-asked'] },
+    { kinds: ['reset-to-the-start', 'continued-as-new', 'node-killed', 'switchover-asked'] },
     edit('src/model/epoch.ts', 'return asked >= highest;', 'return true;'),
   ),
   rule(
@@ -248,7 +248,7 @@ export const MUTATIONS = [
     'starts-a-copy-as-primary',
     '7',
     "a standby's copy is started as a primary",
-    { ends: true },
+    { ends: true, kinds: ['cut-at-promotion', 'node-killed', 'agent-killed'] },
     edit('src/agent/primary.ts', 'else if (footprint.standby) {', 'else if (false) {'),
     edit('test/simulation/driver.ts', "if (role === 'standby')\n            this.#directory.standby = true;", "this.#directory.standby = role === 'standby';"),
   ),

@@ -45,6 +45,7 @@ export class Server {
   readonly runs = new Map<string, Run>();
   /** The incidents whose promotion is through. */
   readonly promoted = new Set<string>();
+  readonly #awaited = new Map<string, (activity: Activity) => void>();
   readonly #activities = new Map<string, Activity>();
   readonly #pending = new Map<string, Activity[]>();
   #pollers: Poller[] = [];
@@ -72,6 +73,11 @@ export class Server {
     const incidents = [...this.runs.values()].filter(({ id }) => !id.startsWith('group/'));
     const decides = ({ id, closed }: Run): boolean => closed === undefined && !this.promoted.has(id);
     return { deciding: incidents.filter(decides).map(({ id }) => id), lately: incidents.some((run) => !decides(run)) };
+  }
+
+  /** Tells of the next activity of this kind as soon as it is ordered. */
+  nextScheduled(type: string, tell: (activity: Activity) => void): void {
+    this.#awaited.set(type, tell);
   }
 
   // ---- away and back ----
@@ -235,6 +241,9 @@ export class Server {
     run.activities.add(activity);
     this.note(() => `schedules ${activity.id}`);
     this.onScheduled(activity);
+    const met = this.#awaited.get(activity.type);
+    this.#awaited.delete(activity.type);
+    met?.(activity);
     if (!activity.queue.startsWith('member/')) {
       activity.startedMs = this.engine.nowMs;
       this.controlActivity(activity, {

@@ -8,6 +8,7 @@ import { Invariants } from './checks.ts';
 import type { Database } from './database.ts';
 import { Engine, type Machine } from './engine.ts';
 import { applyFault } from './apply-fault.ts';
+import { lastsMs } from './faults.ts';
 import { enter } from './globals.ts';
 import { MemberHost } from './members.ts';
 import { Network } from './network.ts';
@@ -193,7 +194,7 @@ export class World implements Shape {
     let endMs = 0;
     for (const fault of this.schedule.faults) {
       engine.at(fault.atMs, undefined, () => applyFault(this, fault));
-      endMs = Math.max(endMs, fault.atMs + fault.forMs);
+      endMs = Math.max(endMs, fault.atMs + lastsMs(fault, this.spec.leaseMs));
     }
     engine.at(endMs + 500, undefined, () => this.#heal());
   }
