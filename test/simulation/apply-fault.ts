@@ -43,25 +43,32 @@ export function applyFault(world: World, fault: Fault): void {
       host.losePower();
       world.undo(forMs, () => host.boot());
       return;
-    case 'late-answers-then-cut': {
-      // What the server has acknowledged arrives late, and then nothing does.
+    case 'late-answers-then-cut':
+      // What the server has acknowledged arrives late; then the standbys hear nothing, and a moment later neither does the server.
       slowOneWay(SERVER, host.name, dice * leaseMs);
-      world.undo(forMs / 2, () => {
-        for (const name of [...others, SERVER]) cut(host.name, name, 6 * leaseMs);
+      world.undo(Math.max(leaseMs, forMs / 2), () => {
+        for (const name of others) cut(host.name, name, 6 * leaseMs);
+        world.undo(forMs % leaseMs, () => cut(host.name, SERVER, 6 * leaseMs));
       });
       return;
-    }
-    case 'late-words-then-cut': {
+    case 'late-words-then-cut':
+      // The standbys' words arrive late; then nothing reaches them any more, and what they had said still comes in.
       cut(host.name, SERVER, 8 * leaseMs);
       for (const name of others) slowOneWay(name, host.name, dice * leaseMs);
       world.undo(Math.max(leaseMs, forMs / 2), () => {
-        for (const name of others) cut(host.name, name, 6 * leaseMs);
+        for (const name of others) cutOneWay(host.name, name, 6 * leaseMs);
       });
       return;
-    }
     case 'cut-at-promotion':
+      // Its order arrives, and nothing that it sends.
       kill(host.database?.proc);
-      server.nextScheduled('promote', ({ queue }) => world.undo(dice * 60, () => cutOneWay(memberOf(queue), SERVER, 6 * leaseMs)));
+      server.nextScheduled('promote', ({ queue }) =>
+        world.undo(dice * 12, () => {
+          const name = memberOf(queue);
+          cutOneWay(name, SERVER, 6 * leaseMs);
+          for (const one of world.spec.members) if (one.name !== name) cut(name, one.name, 6 * leaseMs);
+        }),
+      );
       return;
     case 'islands': {
       // One standby is away until the group no longer counts on it; then it is all that the server still sees.
@@ -76,14 +83,12 @@ export function applyFault(world: World, fault: Fault): void {
       // The same for one that is about to be counted on again.
       const [first = host.name, second = host.name] = others;
       cut(host.name, second, 2500);
-      world.undo(2500, () =>
-        server.nextScheduled('govern', () => {
-          for (const name of [host.name, first]) cut(name, SERVER, 8 * leaseMs);
-          world.undo(dice * 60, () => {
-            for (const name of [host.name, first]) cut(name, second, 12 * leaseMs);
-          });
-        }),
-      );
+      world.undo(2600 + dice * 900, () => {
+        for (const name of [host.name, first]) cut(name, SERVER, 8 * leaseMs);
+        world.undo(forMs % 100, () => {
+          for (const name of [host.name, first]) cut(name, second, 12 * leaseMs);
+        });
+      });
       return;
     }
     case 'machine-paused':

@@ -248,7 +248,7 @@ export const MUTATIONS = [
     'starts-a-copy-as-primary',
     '7',
     "a standby's copy is started as a primary",
-    { ends: true, kinds: ['cut-at-promotion', 'node-killed', 'agent-killed'] },
+    { ends: true, mode: 'async', kinds: ['cut-from-temporal', 'cut-to-member', 'guard-frozen', 'guard-frozen'] },
     edit('src/agent/primary.ts', 'else if (footprint.standby) {', 'else if (false) {'),
     edit('test/simulation/driver.ts', "if (role === 'standby')\n            this.#directory.standby = true;", "this.#directory.standby = role === 'standby';"),
   ),
