@@ -250,7 +250,7 @@ export async function govern(hands: Hands, ask: GovernAsk, signal: AbortSignal):
     hands.primary?.ruleChanged(ask.rule);
     await member.settle(live, { upstream: undefined, rule: ask.rule, leaseMs: hands.leaseMs });
   });
-  const mark = (await live.pulse()).flushedLsn;
+  const mark = await placeToConfirm(member, live, ask);
   for (const until = performance.now() + ask.limitMs; ;) {
     const { followers } = await live.pulse();
     const following = followers
@@ -262,6 +262,23 @@ export async function govern(hands: Hands, ask: GovernAsk, signal: AbortSignal):
     if (confirmed || !ask.confirm || performance.now() > until || signal.aborted) return { rule: ask.rule, confirmed, following };
     await pause(LOOK_PAUSE_MS);
   }
+}
+
+/**
+ * Whoever counts by a new rule is heard only with its next reply, and commits that wait bring none (PostgreSQL releases waiters by replies alone):
+ * a record of ours does, and everything written before it is confirmed with it.
+ */
+async function placeToConfirm(member: Member, live: LiveDatabase, { rule, limitMs }: GovernAsk): Promise<Lsn> {
+  if (rule.count > 0) {
+    try {
+      return await live.mark(limitMs);
+    } catch (error) {
+      // Whether the database still writes is the probe's question.
+      if (!(error instanceof UnderstudyError)) throw error;
+      member.log.warn({ err: error }, 'no record could be written under the new commit rule');
+    }
+  }
+  return (await live.pulse()).flushedLsn;
 }
 
 export async function checkpoint({ member }: Hands, ask: CheckpointAsk, signal: AbortSignal): Promise<{ tookMs: number }> {

@@ -100,6 +100,6 @@ async function restartGuard(drill: Drill, name: string): Promise<void> {
     return now.guard !== null && now.guard !== guard && now.postmaster !== null ? [] : [JSON.stringify(now)];
   });
   await drill.untilSteady();
-  // Until it confirms, it does not stand in for the next one.
-  await drill.until(`${name} to confirm commits`, async () => ((await drill.status()).rule.names.includes(name) ? [] : ['not yet']));
+  // Until it is named among those that may be promoted, it does not stand in for the next one.
+  await drill.until(`${name} to confirm commits`, async () => ((await drill.status()).electable.includes(name) ? [] : ['not yet']));
 }

@@ -34,7 +34,10 @@ describe('what holds a failover back', () => {
       expect((held?.untilMs ?? 0) - Date.now()).toBeGreaterThan(HOUR_MS / 2);
       expect(w.asked('promote')).toHaveLength(1);
       await w.ask('override');
-      const after = await w.untilStatus('somebody else is primary', ({ primary, phase: of }) => primary !== 'pg-b' && of === 'steady');
+      const after = await w.untilStatus(
+        'somebody else is primary, and may be followed by another',
+        ({ primary, phase: of, electable }) => primary !== 'pg-b' && of === 'steady' && electable.length > 0,
+      );
       expect(after.held).toBeUndefined();
       // It was for one failover.
       w.member(after.primary ?? '').die();
