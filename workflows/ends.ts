@@ -1,11 +1,11 @@
 import { log } from '@temporalio/workflow';
 import { decideLoss, type RoleEnd } from '../src/decide/loss.ts';
 import type { GroupRun } from './group-run.ts';
-import { decidingIncident, type Loss } from './group-state.ts';
+import { decidingIncident, leftAlone, type Loss } from './group-state.ts';
 import { beginFailover } from './incidents.ts';
-import { nextTurn, OFFER_AGAIN_AT_MOST_MS, OFFER_AGAIN_MS, offerPrimary, offerPrimaryLater, offerStandby, othersThan } from './offers.ts';
+import { leaveAlone, nextTurn, OFFER_AGAIN_AT_MOST_MS, OFFER_AGAIN_MS, offerPrimary, offerPrimaryLater, offerStandby, othersThan } from './offers.ts';
 import { lookWhetherOvertaken } from './overtaken.ts';
-import { offersSpaced, overtakenAsked } from './patches.ts';
+import { leftAloneQuietly, offersSpaced, overtakenAsked } from './patches.ts';
 import { undoPerhaps } from './perhaps.ts';
 import type { Ended } from './roles.ts';
 
@@ -90,6 +90,10 @@ export function decideEnd(run: GroupRun, end: RoleEnd): void {
   log.warn("the primary's role ended", { member: state.primary, end, follow: verdict.follow });
   switch (verdict.follow) {
     case 'failover': {
+      if (livesOutOfSight(run, end) && leftAloneQuietly()) {
+        leaveAlone(run);
+        return;
+      }
       // Nobody was fit a moment ago, and this end tells nothing that could change it: the next try has its time.
       if (state.due.retry !== undefined && lastOf(end).last === undefined && offersSpaced()) {
         remember(run, end, verdict.cause.words);
@@ -116,6 +120,15 @@ export function decideEnd(run: GroupRun, end: RoleEnd): void {
       state.stopped = verdict.words;
       log.error('the group has stopped: a person is needed', { group: state.spec.name, words: verdict.words });
   }
+}
+
+/**
+ * An incident has seen that it lives, nothing has been heard of it since (an order that went down a broken connection counts as taken up), and everybody who
+ * could be promoted in its place follows it.
+ */
+function livesOutOfSight({ state }: GroupRun, end: RoleEnd): boolean {
+  const unheard = end.end === 'timed-out' && end.last === undefined && state.lastLoss !== undefined && leftAlone(state);
+  return unheard && state.electable.every((name) => state.members[name]?.phase === 'following');
 }
 
 /** For a failover that follows when bringing the primary back does not help. */

@@ -258,3 +258,8 @@ export function outcomeWords(outcome: IncidentOutcome): string {
       return `${outcome.outcome}: ${outcome.words}`;
   }
 }
+
+/** Whether the last incident has left the primary alone, since its standbys could tell that it lives. */
+export function leftAlone({ incidents }: GroupState): boolean {
+  return incidents.at(-1)?.outcome.startsWith('primary-lives') === true;
+}

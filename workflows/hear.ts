@@ -1,7 +1,7 @@
 import { DAY_MS } from '../src/decide/hold.ts';
 import type { MemberNews } from '../src/model/act.ts';
 import { wake, type GroupRun } from './group-run.ts';
-import { decidingIncident, primaryTaken, takeOver, type MemberView } from './group-state.ts';
+import { decidingIncident, leftAlone, primaryTaken, takeOver, type MemberView } from './group-state.ts';
 import { takeAway } from './incidents.ts';
 import type { ElectedWord, PromotedWord } from './messages.ts';
 import { nextTurn, offerElected, offerPrimary, offerStandby, rejoinSoon } from './offers.ts';
@@ -29,8 +29,7 @@ export function hearNews(run: GroupRun, word: MemberNews): void {
 /** A primary that no heartbeat reaches us from was left alone because its standbys were fed: that is over, and is looked at anew. */
 function heedUnfed(run: GroupRun): void {
   const { state } = run;
-  const left = state.incidents.at(-1)?.outcome.startsWith('primary-lives') === true;
-  if (left && !primaryTaken(state) && state.lastLoss !== undefined && decidingIncident(state) === undefined && state.after === undefined)
+  if (leftAlone(state) && !primaryTaken(state) && state.lastLoss !== undefined && decidingIncident(state) === undefined && state.after === undefined)
     takeAway(run, state.lastLoss);
 }
 

@@ -7,6 +7,8 @@ import type { ElectedWord } from './messages.ts';
 
 /** A primary that is out of our sight and lives is looked for again after this at the latest: its standbys tell of its end sooner. */
 const LEFT_ALONE_AT_MOST_MS = 10 * 60_000;
+/** Their word may be lost with their agents. */
+const LOOK_AGAIN_MS = 60_000;
 const REJOIN_AFTER_MS = 1000;
 /** A role that failed is offered again after this, doubled each time up to the limit. */
 export const OFFER_AGAIN_MS = 1000;
@@ -37,6 +39,14 @@ export function offerPrimary(run: GroupRun, { patient, longer = 1 }: { patient: 
     primaryOrder(run, primary, epoch, turn),
     patient ? undefined : Math.min((leaseMs + TAKE_UP_GRACE_MS) * longer, Math.max(leaseMs + TAKE_UP_GRACE_MS, LEFT_ALONE_AT_MOST_MS)),
   );
+}
+
+/**
+ * A primary that no heartbeat reaches us from is left alone for another while, without an incident, since everybody who could be promoted still follows it.
+ * The first of them that does not says so itself.
+ */
+export function leaveAlone(run: GroupRun): void {
+  offerPrimary(run, { patient: false, longer: Math.max(1, LOOK_AGAIN_MS / (leaseToWaitOut(run.state, Date.now()) + TAKE_UP_GRACE_MS)) });
 }
 
 /** Offers the role again after a pause that grows: the last offers have ended at once. */

@@ -52,3 +52,8 @@ export function standbysAfterRefusal(): boolean {
 export function overtakenAsked(): boolean {
   return patched('overtaken-asked');
 }
+
+/** 2026-11-25: a primary that was seen to live out of sight is looked at anew where somebody no longer follows it, not once in a while. */
+export function leftAloneQuietly(): boolean {
+  return patched('left-alone-quietly');
+}

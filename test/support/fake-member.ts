@@ -111,14 +111,16 @@ export class FakeMember {
     const held = this.#held;
     if (held === undefined || !this.alive) return;
     const { database } = this;
+    const followed = held.phase === 'following';
     if (held.kind === 'standby') held.phase = database.running && this.#world.fedBy(this.name) !== undefined ? 'following' : 'starting';
     const { group, member, epoch, turn } = held.order;
     const following = held.kind === 'primary' ? { following: this.#world.followersOf(this.name).map(({ name }) => name) } : {};
     const told = JSON.stringify([held.phase, following]);
     if (told === held.told) return;
     held.told = told;
+    const unfed = followed && held.phase !== 'following' ? { unfed: true as const } : {};
     this.news(
-      { group, member, epoch, turn, role: held.kind, phase: held.phase, ...following, timeline: database.timeline, atMs: Date.now() },
+      { group, member, epoch, turn, role: held.kind, phase: held.phase, ...following, ...unfed, timeline: database.timeline, atMs: Date.now() },
       held.task.workflowId,
     );
   }

@@ -109,6 +109,27 @@ describe('a failover', () => {
     await w.untilPrimary('pg-b');
   });
 
+  scene(
+    'one that lives out of sight is left alone without another incident while everybody follows it, and missed as soon as somebody does not',
+    {},
+    async (w) => {
+      await w.steady();
+      const a = w.member('pg-a');
+      a.loseAgent();
+      Object.defineProperty(a.database, 'running', { get: () => true, set: () => {}, configurable: true });
+      await w.until('its role is offered a third time', async () => {
+        const { events } = await w.history();
+        const offered = (events ?? []).filter(({ activityTaskScheduledEventAttributes: asked }) => asked?.activityId?.startsWith('primary/pg-a/') === true);
+        return offered.length >= 3;
+      });
+      expect((await w.status()).incidents.map(({ outcome }) => outcome)).toEqual([expect.stringMatching(/^primary-lives/)]);
+      Object.defineProperty(a.database, 'running', { value: false, writable: true, configurable: true });
+      a.die();
+      await w.untilPrimary('pg-b');
+      expect((await w.status()).incidents).toHaveLength(2);
+    },
+  );
+
   scene('async: a crash whose promotion would lose something is answered by a start in place, at the same epoch', { ...THREE_ASYNC }, async (w) => {
     await w.steady();
     const a = w.member('pg-a');
