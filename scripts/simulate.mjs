@@ -93,12 +93,19 @@ async function takeRulesOut() {
         let failure;
         while (failure === undefined && schedules < within) {
           const from = String(Number(values.from) + schedules);
-          const played = await playSome([...drawn, '--first', '--from', from, '--count', String(within - schedules)], mutation);
+          const backing = mutation.backed?.edits ?? [];
+          const played = await playSome([...drawn, '--first', '--from', from, '--count', String(within - schedules)], {
+            ...mutation,
+            edits: [...mutation.edits, ...backing],
+          });
           schedules += played.schedules;
           [failure] = played.failures;
           if (failure === undefined) break;
           // What breaks with the rule in place, too, was not caught; nor is a group that is not whole in the end a sign of two that wrote.
-          const whole = await playSome([...drawn, '--from', String(failure.seed), '--count', '1']);
+          const whole = await playSome(
+            [...drawn, '--from', String(failure.seed), '--count', '1'],
+            backing.length === 0 ? undefined : { ...mutation, edits: backing },
+          );
           if (whole.failures.length > 0 || (failure.rule === 'liveness' && mutation.ends !== true)) failure = undefined;
         }
         caught.push({ ...mutation, schedules, failure });
@@ -125,8 +132,8 @@ function writeTable(rows) {
     '| taken out | protocol | broken | in schedule |',
     '| --- | --- | --- | --- |',
     ...rows.map(
-      ({ words, where, failure, schedules }) =>
-        `| ${words} | ${where} | ${failure === undefined ? 'not caught' : failure.rule} | ${failure === undefined ? `none of ${schedules}` : schedules} |`,
+      ({ words, where, backed, failure, schedules }) =>
+        `| ${words}${backed === undefined ? '' : `, ${backed.words}`} | ${where} | ${failure === undefined ? 'not caught' : failure.rule} | ${failure === undefined ? `none of ${schedules}` : schedules} |`,
     ),
   ].join('\n');
   const text = readFileSync(file, 'utf8');

@@ -1,4 +1,4 @@
-import { allHandlersFinished, CancellationScope, CancelledFailure, condition, isCancellation, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import { allHandlersFinished, CancellationScope, CancelledFailure, condition, isCancellation, setHandler, workflowInfo } from '@temporalio/workflow';
 import { mayConfirm, ruleAfterPromotion, ruleOnTaking, type TakingInput } from '../src/decide/durability.ts';
 import { elect, recordElection, type Answer, type Election, type ElectionInput } from '../src/decide/election.ts';
 import { restartInstead } from '../src/decide/loss.ts';
@@ -6,6 +6,8 @@ import { orchestratorWasAway } from '../src/decide/outage.ts';
 import type { PassedTimeline } from '../src/model/act.ts';
 import type { CommitRule, GroupSpec } from '../src/model/group.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
+import type { Signed } from '../src/model/operator.ts';
+import { Acceptance } from './acceptance.ts';
 import { ApprovalDesk } from './approval.ts';
 import { askAll } from './ask.ts';
 import { showIncident, type Attributes } from './attributes.ts';
@@ -52,13 +54,14 @@ export async function failover(input: FailoverInput): Promise<Incident> {
   const log = new IncidentLog({ id: workflowInfo().workflowId, group: spec.name, kind: 'failover', epoch: input.epoch, cause, actor, before });
   setHandler(messages.incident, () => log.incident, { description: 'The incident as it stands' });
   const approval = new ApprovalDesk(spec.policy, actor);
+  const acceptance = new Acceptance(input.acceptLoss, log);
   const show = (): void => showIncident(log.incident, input.attributes);
   log.saw('workflow', cause.words);
   show();
 
   let outcome: IncidentOutcome;
   try {
-    outcome = await decideAndAct(input, log, approval, show);
+    outcome = await decideAndAct(input, log, { approval, acceptance }, show);
   } catch (error) {
     if (!isCancellation(error)) throw error;
     outcome = { outcome: 'failed', words: 'the failover was cancelled before anybody was promoted' };
@@ -69,13 +72,19 @@ export async function failover(input: FailoverInput): Promise<Incident> {
   return log.incident;
 }
 
-async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: ApprovalDesk, show: () => void): Promise<IncidentOutcome> {
+/** What a person may say to a failover while it is under way. */
+interface Desks {
+  readonly approval: ApprovalDesk;
+  readonly acceptance: Acceptance;
+}
+
+async function decideAndAct(input: FailoverInput, log: IncidentLog, { approval, acceptance }: Desks, show: () => void): Promise<IncidentOutcome> {
   const { spec } = input;
   let told = '';
   let trying: Trying = { epoch: input.epoch, failed: [] };
   for (let round = 1; ; round += 1) {
     // Look.
-    const { election, asked } = await hold(input, trying, round, log);
+    const { election, asked } = await hold(input, trying, round, log, acceptance.given);
     const old = asked.answers.find(({ member }) => member === input.before.primary);
     const outage = input.fencedBy === 'lease' ? orchestratorWasAway(asked.answers, spec.leaseMs) : undefined;
     if (outage !== undefined && round === 1) log.saw('workflow', outage.words);
@@ -99,7 +108,7 @@ async function decideAndAct(input: FailoverInput, log: IncidentLog, approval: Ap
         told = election.words;
         await tellGroup(spec.name, messages.waiting, { incident: workflowInfo().workflowId, words: `nobody is promoted yet: ${told}` }, log);
       }
-      await sleep(Math.min(FIRST_PAUSE_MS * 2 ** (round - 1), LONGEST_PAUSE_MS), { summary: `nobody is fit yet: ${election.words}` });
+      await acceptance.pause(Math.min(FIRST_PAUSE_MS * 2 ** (round - 1), LONGEST_PAUSE_MS), `nobody is fit yet: ${election.words}`);
       continue;
     }
     // A primary that had to fence itself because Temporal was away has lost nothing: it comes before anybody who could be promoted over it (protocol 3.5).
@@ -139,7 +148,13 @@ interface Trying {
   readonly failed: readonly string[];
 }
 
-async function hold(input: FailoverInput, trying: Trying, round: number, log: IncidentLog): Promise<{ election: Election; asked: ElectionInput }> {
+async function hold(
+  input: FailoverInput,
+  trying: Trying,
+  round: number,
+  log: IncidentLog,
+  acceptLoss: Signed | undefined,
+): Promise<{ election: Election; asked: ElectionInput }> {
   const { spec, before } = input;
   // Whoever refused its promotion is left out, but still asked: what it holds says how far the others must be (protocol 5.2).
   // Where the first round has no answer to give, the old primary's return is the best one (protocol 3.5): from then on it is asked too.
@@ -170,7 +185,7 @@ async function hold(input: FailoverInput, trying: Trying, round: number, log: In
     electable: input.electable,
     ...(input.systemId === undefined ? {} : { systemId: input.systemId }),
     ...(input.target === undefined ? {} : { target: input.target }),
-    ...(input.acceptLoss === undefined ? {} : { acceptLoss: input.acceptLoss }),
+    ...(acceptLoss === undefined ? {} : { acceptLoss }),
   };
   const end = log.step('elect');
   const last = holdElection(asked, trying.failed);

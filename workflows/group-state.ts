@@ -210,6 +210,7 @@ export function statusOf(state: GroupState, busy: boolean, note?: string): Group
     epoch: state.epoch,
     phase: phaseOf(state, busy),
     primary: state.primary,
+    ...(state.founding ? { founding: true } : {}),
     rule: state.recorded,
     electable: state.electable,
     ...(state.paused === undefined ? {} : { paused: state.paused }),

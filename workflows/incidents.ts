@@ -1,14 +1,16 @@
-import { log, ParentClosePolicy, startChild, workflowInfo } from '@temporalio/workflow';
+import { getExternalWorkflowHandle, isCancellation, log, ParentClosePolicy, startChild, workflowInfo } from '@temporalio/workflow';
 import { decideHold, type Hold } from '../src/decide/hold.ts';
 import type { FailoverAsk, SwitchoverAsk } from '../src/decide/operator.ts';
 import type { Actor, Cause, Incident, IncidentOutcome } from '../src/model/incident.ts';
 import { failoverWorkflowId, switchoverWorkflowId } from '../src/model/name.ts';
+import type { Started } from '../src/model/operator.ts';
 import { attributesAtStart } from './attributes.ts';
 import { failover } from './failover.ts';
-import type { GroupRun } from './group-run.ts';
+import { note, type GroupRun } from './group-run.ts';
 import { leaseToWaitOut, primaryTaken, type Loss } from './group-state.ts';
+import * as messages from './messages.ts';
 import { knownSystem, offerPrimary, offerPrimaryLater } from './offers.ts';
-import { offersSpaced } from './patches.ts';
+import { lossAcceptedMeanwhile, offersSpaced } from './patches.ts';
 import { isPublished } from './publish.ts';
 import { switchover } from './switchover.ts';
 
@@ -72,6 +74,18 @@ export function forceFailover(run: GroupRun, ask: FailoverAsk): void {
   const loss = { ...(state.lastLoss ?? { fencedBy: 'lease' as const }), cause };
   if (ask.fencedByHand === true) beginFailover(run, loss, ask);
   else takeAway(run, loss, ask);
+}
+
+/** A failover under way finds nobody to promote without loss: a person who accepts it need not wait for its end. */
+export function acceptLossIn(run: GroupRun, incident: string, { by, reason }: FailoverAsk): Started {
+  if (!lossAcceptedMeanwhile()) return { incident, words: `${incident} goes on` };
+  void getExternalWorkflowHandle(incident)
+    .signal(messages.acceptLoss, { by, reason })
+    .catch((error: unknown) => {
+      if (isCancellation(error) || !(error instanceof Error)) throw error;
+      note(run, `${incident} did not hear that the loss is accepted: ${error.message}`);
+    });
+  return { incident, words: `${incident} may promote whoever lost least` };
 }
 
 /** A failover of a primary that still holds its role: the role is asked for first, so that its end proves the fence. */

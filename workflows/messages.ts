@@ -81,4 +81,6 @@ export const approve = defineUpdate<string, [Signed]>('approve');
 export const decline = defineUpdate<string, [Signed]>('decline');
 export const approveSignal = defineSignal<[Signed]>('approve');
 export const declineSignal = defineSignal<[Signed]>('decline');
+/** From its group, which hears it as a `failover` that accepts the loss; or from a person. */
+export const acceptLoss = defineSignal<[Signed]>('acceptLoss');
 export const incident = defineQuery<Incident>('incident');

@@ -15,7 +15,8 @@ import {
 import { refuseRoll } from '../src/decide/roll.ts';
 import { changeSpec } from './change.ts';
 import { note, statusForOperators, statusNow, wake, type GroupRun } from './group-run.ts';
-import { beginSwitchover, forceFailover, liftHold } from './incidents.ts';
+import { decidingIncident } from './group-state.ts';
+import { acceptLossIn, beginSwitchover, forceFailover, liftHold } from './incidents.ts';
 import { isSigned, refusal, wrongInSpec } from './input.ts';
 import { SIGNALS, WORDS } from './messages.ts';
 import { beginRoll } from './roll.ts';
@@ -35,6 +36,8 @@ export function heedOperators(run: GroupRun): void {
     'Fail over now: { by, reason, to?, fencedByHand?, acceptLoss? }',
     (ask) => refuseFailover(ask, view()),
     (ask) => {
+      const deciding = decidingIncident(state);
+      if (deciding !== undefined) return acceptLossIn(run, deciding.id, ask);
       forceFailover(run, ask);
       const open = statusNow(run).incidents.findLast(({ endedAtMs }) => endedAtMs === undefined);
       return open === undefined ? { words: `${state.primary} is being fenced first` } : { incident: open.id, words: `${open.id} has begun` };

@@ -57,3 +57,8 @@ export function overtakenAsked(): boolean {
 export function leftAloneQuietly(): boolean {
   return patched('left-alone-quietly');
 }
+
+/** 2026-11-25: a failover that accepts the loss is told to the incident that finds nobody without; before, it was refused until that had ended. */
+export function lossAcceptedMeanwhile(): boolean {
+  return patched('loss-accepted-meanwhile');
+}

@@ -1,6 +1,6 @@
 import type { GroupSpec } from '../model/group.ts';
 import type { Signed } from '../model/operator.ts';
-import type { GroupStatus } from '../model/status.ts';
+import type { GroupStatus, IncidentLine } from '../model/status.ts';
 import type { Answer } from './election.ts';
 import { decideFounding } from './founding.ts';
 import { DAY_MS, inWords } from './hold.ts';
@@ -21,6 +21,7 @@ export type OperatorRule =
   | 'already-primary'
   | 'incident-open'
   | 'not-begun'
+  | 'not-open'
   | 'already-begun'
   | 'no-member'
   | 'not-asked'
@@ -85,17 +86,23 @@ export function refuseFailover(ask: FailoverAsk, { spec, status }: OperatorView)
   return (
     refuseAnonymous(ask) ??
     refuseUnbegun(status) ??
-    refuseDuringIncident(status) ??
+    (isAcceptanceOnly(ask, status) ? undefined : refuseDuringIncident(status)) ??
     refuseAlone(spec, status) ??
     refuseTarget(ask.to, spec, status, ask.fencedByHand === true)
   );
+}
+
+/** A failover that is under way may be told that the loss is accepted: that begins no second one. */
+function isAcceptanceOnly({ acceptLoss, to, fencedByHand }: FailoverAsk, status: GroupStatus): boolean {
+  const open = openIncident(status);
+  return acceptLoss === true && to === undefined && fencedByHand !== true && open?.kind === 'failover';
 }
 
 /** A planned swap of roles. Only what is known without asking the members; `decideReadiness` asks them. */
 export function refuseSwitchover(ask: SwitchoverAsk, { spec, status }: OperatorView): Refused | undefined {
   return (
     refuseAnonymous(ask) ??
-    refuseUnbegun(status) ??
+    refuseUnopened(status) ??
     refuseDuringIncident(status) ??
     refuseWhilePaused(status) ??
     refuseAlone(spec, status) ??
@@ -208,15 +215,31 @@ export function refuseAnonymous({ by, reason }: Signed): Refused | undefined {
   return reason.trim() === '' ? { rule: 'no-reason', words: 'why? The reason is kept with the incident' } : undefined;
 }
 
+/** A failover is asked for just where the primary is gone: only a group that none was ever open in cannot have one. */
 export function refuseUnbegun(status: GroupStatus): Refused | undefined {
-  return status.primary === null || status.phase === 'starting'
+  return status.primary === null || status.founding === true
     ? { rule: 'not-begun', words: `${status.group} has not begun: no member has been primary under this workflow yet` }
     : undefined;
 }
 
+/** What is planned needs a primary that runs. */
+export function refuseUnopened(status: GroupStatus): Refused | undefined {
+  const unbegun = refuseUnbegun(status);
+  if (unbegun !== undefined || status.phase !== 'starting') return unbegun;
+  return {
+    rule: 'not-open',
+    words: `${status.primary ?? ''} is the primary and takes no writes now: what is planned waits until it does`,
+    override: `understudy failover ${status.group}`,
+  };
+}
+
+/** One whose promotion is known only settles its clients, for as long as a DNS outage lasts: nobody waits for that. */
+function openIncident(status: GroupStatus): IncidentLine | undefined {
+  return status.incidents.findLast((incident) => incident.endedAtMs === undefined && incident.epoch > status.epoch);
+}
+
 export function refuseDuringIncident(status: GroupStatus): Refused | undefined {
-  // One whose promotion is known only settles its clients, for as long as a DNS outage lasts: nobody waits for that.
-  const open = status.incidents.findLast((incident) => incident.endedAtMs === undefined && incident.epoch > status.epoch);
+  const open = openIncident(status);
   if (status.phase !== 'incident' && open === undefined) return undefined;
   const id = open?.id ?? `an incident of ${status.group}`;
   return {

@@ -2,7 +2,7 @@ import { mayConfirm } from './durability.ts';
 import type { GroupSpec } from '../model/group.ts';
 import type { Signed } from '../model/operator.ts';
 import type { GroupStatus, Roll } from '../model/status.ts';
-import { refuseAnonymous, refuseDuringIncident, refuseUnbegun, refuseUnknown, refuseWhilePaused, type OperatorView, type Refused } from './operator.ts';
+import { refuseAnonymous, refuseDuringIncident, refuseUnopened, refuseUnknown, refuseWhilePaused, type OperatorView, type Refused } from './operator.ts';
 
 export interface RollAsk extends Signed {
   /** These alone, in the group's order; left out: every member. */
@@ -27,7 +27,7 @@ export const ROLL_PATIENCE_MS = 10 * 60_000;
 
 /** Everything doubtful is a refusal: nothing has been touched yet. */
 export function refuseRoll(ask: RollAsk, { spec, status }: OperatorView): Refused | undefined {
-  const early = refuseAnonymous(ask) ?? refuseUnbegun(status) ?? refuseDuringIncident(status) ?? refuseWhilePaused(status);
+  const early = refuseAnonymous(ask) ?? refuseUnopened(status) ?? refuseDuringIncident(status) ?? refuseWhilePaused(status);
   if (early !== undefined) return early;
   if (ask.members !== undefined && !(Array.isArray(ask.members) && ask.members.length > 0))
     return { rule: 'unknown-member', words: 'members is a list of names; left out: every member' };

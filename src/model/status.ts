@@ -9,6 +9,8 @@ export interface GroupStatus {
   readonly phase: GroupPhase;
   /** Who holds the primary's role, or held it last; null before the group began. */
   readonly primary: string | null;
+  /** The first primary is being made, and was never open. */
+  readonly founding?: true;
   /** The recorded commit rule (protocol 5.1). */
   readonly rule: CommitRule;
   /** Whom the workflow may promote by itself at this epoch (E of protocol 3.1). */

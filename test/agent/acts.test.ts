@@ -53,6 +53,10 @@ async function hands(
       return Promise.resolve({ outcome: 'promoted', timeline: 2, lsn: '0/5000000' });
     },
     checkpoint: () => Promise.resolve(),
+    mark: () => {
+      deeds.push('record written');
+      return Promise.resolve('0/5000000');
+    },
   } as unknown as LiveDatabase;
   const note = (what: string, settings: Partial<Settings>): Promise<void> => {
     deeds.push(`${what} ${settings.rule?.names.join('+') || 'no rule'}`);
@@ -291,7 +295,8 @@ describe('govern', () => {
   it('is in force before it returns, and kept for a restart', async () => {
     const { hands: all, deeds, state } = await hands({ pulse: { inRecovery: false } });
     await govern(all, order(), signal);
-    expect(deeds).toEqual(['settle pg-a+pg-c']);
+    // The record comes after the rule: with it whoever counts by the rule is heard at once.
+    expect(deeds).toEqual(['settle pg-a+pg-c', 'record written']);
     expect(state.state).toMatchObject({ rule: { names: ['pg-a', 'pg-c'], count: 1 }, electable: ['pg-a', 'pg-c'], governed: 5 });
   });
 
@@ -299,7 +304,13 @@ describe('govern', () => {
     const { hands: all, deeds } = await hands({ pulse: { inRecovery: false } });
     await govern(all, order({ turn: 6 }), signal);
     await expect(govern(all, order({ turn: 5, rule: { names: [], count: 0 } }), signal)).rejects.toMatchObject({ code: 'OrderStale' });
-    expect(deeds).toEqual(['settle pg-a+pg-c']);
+    expect(deeds).toEqual(['settle pg-a+pg-c', 'record written']);
+  });
+
+  it('writes no record where nobody has to confirm one', async () => {
+    const { hands: all, deeds } = await hands({ pulse: { inRecovery: false } });
+    await govern(all, order({ rule: { names: [], count: 0 } }), signal);
+    expect(deeds).toEqual(['settle no rule']);
   });
 
   it('is no order for a standby', async () => {

@@ -28,7 +28,7 @@ const LIGHT = 40;
 const LEASE_MS = 3000;
 const LIMIT_MS = 5 * 60_000;
 const AWAY_MS = 60_000;
-const PERIOD_MS = 20;
+const PERIOD_MS = 100;
 const MEMBERS = ['pg-a', 'pg-b'] as const;
 
 interface RealMember {
@@ -59,8 +59,8 @@ class RealGroup {
   }
 
   async missing(): Promise<string[]> {
-    const { phase, electable, rule } = await this.status().catch((error: Error) => ({ phase: error.message, electable: [], rule: { names: [] } }));
-    return phase === 'steady' && electable.length === 1 && rule.names.length === 1 ? [] : [`${this.name} is ${phase}, ${electable.length} could take over`];
+    const { phase, electable } = await this.status().catch((error: Error) => ({ phase: error.message, electable: [] }));
+    return phase === 'steady' && electable.length === 1 ? [] : [`${this.name} is ${phase}, ${electable.length} could take over`];
   }
 
   async start(member: RealMember): Promise<void> {
@@ -152,6 +152,8 @@ describe.skipIf(!WANTED)('fifty groups on one Temporal server', () => {
           placed.push({ group, members });
           groups[group] = {
             ...orders,
+            // Of two members one is left: nobody could confirm its commits.
+            durability: 'async',
             records: [],
             members: Object.fromEntries(members.map(({ name, port, dataDir, stateDir }) => [name, { address: `127.0.0.1:${port}`, dataDir, stateDir }])),
           };

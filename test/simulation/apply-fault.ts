@@ -44,31 +44,38 @@ export function applyFault(world: World, fault: Fault): void {
       world.undo(forMs, () => host.boot());
       return;
     case 'late-answers-then-cut':
-      // What the server has acknowledged arrives late; then the standbys hear nothing, and a moment later neither does the server.
-      slowOneWay(SERVER, host.name, dice * leaseMs);
-      world.undo(Math.max(leaseMs, forMs / 2), () => {
+      // What the server acknowledges arrives late; then the standbys hear nothing, and a moment later neither does the server. What was under way still arrives.
+      slowOneWay(SERVER, host.name, dice * leaseMs, 9 * leaseMs);
+      world.undo(2 * leaseMs, () => {
         for (const name of others) cut(host.name, name, 6 * leaseMs);
-        world.undo(forMs % leaseMs, () => cut(host.name, SERVER, 6 * leaseMs));
+        world.undo(forMs % 100, () => cutOneWay(host.name, SERVER, 6 * leaseMs));
       });
       return;
     case 'late-words-then-cut':
-      // The standbys' words arrive late; then nothing reaches them any more, and what they had said still comes in.
+      // The standbys' words arrive late; then nothing reaches them any more, and what they had said still comes in. Somebody asks for a failover meanwhile.
       cut(host.name, SERVER, 8 * leaseMs);
-      for (const name of others) slowOneWay(name, host.name, dice * leaseMs);
-      world.undo(Math.max(leaseMs, forMs / 2), () => {
+      for (const name of others) slowOneWay(name, host.name, dice * leaseMs, 9 * leaseMs);
+      world.undo(2 * leaseMs, () => {
         for (const name of others) cutOneWay(host.name, name, 6 * leaseMs);
+        world.undo(leaseMs * (0.8 + (forMs % 100) / 400), () => ask('failover', SIGNED));
       });
       return;
     case 'cut-at-promotion':
-      // Its order arrives, and nothing that it sends.
+      // Its order arrives, and then nothing more, nor anything that it sends. Somebody would rather lose what it may hold than wait for it.
       kill(host.database?.proc);
+      for (const leases of [3, 5]) world.undo(leases * leaseMs, () => ask('failover', { ...SIGNED, acceptLoss: true }));
       server.nextScheduled('promote', ({ queue }) =>
-        world.undo(dice * 12, () => {
+        world.undo(dice * 8, () => {
           const name = memberOf(queue);
-          cutOneWay(name, SERVER, 6 * leaseMs);
+          cut(name, SERVER, 6 * leaseMs);
           for (const one of world.spec.members) if (one.name !== name) cut(name, one.name, 6 * leaseMs);
         }),
       );
+      return;
+    case 'order-lost':
+      // It is never told to promote itself, and its role finds it.
+      kill(host.database?.proc);
+      server.nextScheduled('promote', ({ queue }) => cutOneWay(SERVER, memberOf(queue), 2.5 * leaseMs));
       return;
     case 'islands': {
       // One standby is away until the group no longer counts on it; then it is all that the server still sees.
@@ -83,6 +90,8 @@ export function applyFault(world: World, fault: Fault): void {
       // The same for one that is about to be counted on again.
       const [first = host.name, second = host.name] = others;
       cut(host.name, second, 2500);
+      // Its primary is told meanwhile whose word it needs.
+      world.undo(2000, () => continueAsNew());
       world.undo(2600 + dice * 900, () => {
         for (const name of [host.name, first]) cut(name, SERVER, 8 * leaseMs);
         world.undo(forMs % 100, () => {
@@ -153,11 +162,7 @@ export function applyFault(world: World, fault: Fault): void {
       world.checks.minIntervalMs = 0;
       return ask('override', SIGNED);
     case 'continued-as-new':
-      if (world.group !== undefined) {
-        world.group.suggested = true;
-        world.group.addJob(() => {});
-      }
-      return;
+      return continueAsNew();
     case 'terminated-and-started':
       world.needsPerson = true;
       world.checks.minIntervalMs = 0;
@@ -253,13 +258,19 @@ export function applyFault(world: World, fault: Fault): void {
     cutOneWay(b, a, lastsMs);
   }
 
+  function continueAsNew(): void {
+    if (world.group === undefined) return;
+    world.group.suggested = true;
+    world.group.addJob(() => {});
+  }
+
   function slow(from: string, to: string): void {
     slowOneWay(from, to, dice * 1.5 * world.spec.leaseMs);
   }
 
-  function slowOneWay(from: string, to: string, byMs: number): void {
+  function slowOneWay(from: string, to: string, byMs: number, lastsMs = forMs): void {
     network.slow(from, to, byMs);
-    world.undo(forMs, () => network.slow(from, to, -byMs));
+    world.undo(lastsMs, () => network.slow(from, to, -byMs));
   }
 
   function ask(word: string, of: object): void {

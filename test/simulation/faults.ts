@@ -59,6 +59,7 @@ export const KINDS = {
   'late-answers-then-cut': 0,
   'late-words-then-cut': 0,
   'cut-at-promotion': 0,
+  'order-lost': 0,
   islands: 0,
   'islands-at-return': 0,
 } as const;
@@ -84,7 +85,9 @@ function drawKind(random: Random): FaultKind {
 
 /** Mostly a handful that meet each other within a few leases: alone, each is what the drills play. */
 export function drawFaults(random: Random, leaseMs: number, kinds: readonly FaultKind[] = []): Fault[] {
-  const count = random.chance(0.15) ? 1 : 2 + random.below(4);
+  // Those that meet already are not met by others of their kind.
+  const alone = kinds.length > 0 && kinds.every((kind) => KINDS[kind] === 0);
+  const count = alone || random.chance(0.15) ? 1 : 2 + random.below(4);
   const faults: Fault[] = [];
   let atMs = random.between(0, leaseMs);
   for (let i = 0; i < count; i += 1) {

@@ -1,11 +1,18 @@
 /**
  * Each rule of the protocol, and how it is taken out: an edit of the compiled code as it is loaded, so that what breaks is the real thing without that rule.
  *
+ * `backed` is what else has to be out for the rule to be missed at all: alone, it is shown to break nothing in the schedule that counts.
  * `within` is how many schedules may pass before it must be caught, `kinds` and `mode` what they are drawn of. `ends`: without this rule a group may not become
  * whole again, which is no proof that a rule about two writers is missed.
  */
 const edit = (file, find, replacement) => ({ file, find, replacement });
 const rule = (id, where, words, drawn, ...edits) => ({ id, where, words, within: 2000, kinds: [], ...drawn, edits });
+const NO_E = edit('src/decide/election.ts', "if (!input.electable.includes(member) && input.oldPrimary.fencedBy !== 'person')", 'if (false)');
+const NO_QUARANTINE = edit(
+  'src/agent/acts.ts',
+  "const waitedMs = ask.proof === 'lease' ? await waitOutQuarantine(member, quarantineMs(ask.leaseMs), signal) : 0;",
+  'const waitedMs = 0;',
+);
 const CUTS = { kinds: ['cut-from-temporal', 'cut-from-member', 'cut-from-all', 'cut-to-member'] };
 const LEASES = { kinds: ['guard-frozen', 'agent-frozen', 'cut-from-all', 'cut-from-temporal', 'agent-killed', 'node-frozen'] };
 const RULES = { mode: 'sync', kinds: ['cut-from-member', 'power-lost', 'node-killed', 'database-killed', 'cut-from-all', 'agent-frozen'] };
@@ -47,7 +54,7 @@ export const MUTATIONS = [
     'opens-before-the-lease',
     '1.3',
     'a promotion does not wait for its first renewal',
-    { kinds: ['cut-at-promotion'] },
+    { kinds: ['cut-at-promotion'], backed: { words: 'and somebody outside of E is promoted', edits: [NO_E] } },
     edit('src/agent/acts.ts', 'const first = await keeper.first;', 'const first = { armed: true };'),
   ),
   rule(
@@ -78,13 +85,7 @@ export const MUTATIONS = [
       "status = { database: { state: 'stopped' } };",
     ),
   ),
-  rule(
-    'E-ignored',
-    '3.1',
-    'somebody outside of E is promoted',
-    { kinds: ['islands'], mode: 'async' },
-    edit('src/decide/election.ts', "if (!input.electable.includes(member) && input.oldPrimary.fencedBy !== 'person')", 'if (false)'),
-  ),
+  rule('E-ignored', '3.1', 'somebody outside of E is promoted', { kinds: ['islands'], mode: 'async' }, NO_E),
   rule(
     'E-before-acknowledged',
     '3.1',
@@ -92,17 +93,7 @@ export const MUTATIONS = [
     { kinds: ['islands-at-return'], mode: 'async' },
     edit('src/decide/electable.ts', 'if (acknowledged === undefined || !same(sorted(acknowledged), want))', 'if (false)'),
   ),
-  rule(
-    'no-quarantine',
-    '3.2',
-    'a candidate does not wait out the quarantine',
-    CUTS,
-    edit(
-      'src/agent/acts.ts',
-      "const waitedMs = ask.proof === 'lease' ? await waitOutQuarantine(member, quarantineMs(ask.leaseMs), signal) : 0;",
-      'const waitedMs = 0;',
-    ),
-  ),
+  rule('no-quarantine', '3.2', 'a candidate does not wait out the quarantine', CUTS, NO_QUARANTINE),
   rule(
     'half-a-quarantine',
     '3.2',
@@ -135,7 +126,13 @@ export const MUTATIONS = [
     'mark-noted-late',
     '3.3',
     'the second lease counts from the confirmation, not from before the mark',
-    { kinds: ['late-words-then-cut'] },
+    {
+      kinds: ['late-words-then-cut'],
+      backed: {
+        words: 'and a word may be half a lease late',
+        edits: [edit('src/agent/second-lease.ts', 'for (const untilMs = notedBootMs + leaseMs / 2;;) {', 'for (const untilMs = notedBootMs + leaseMs;;) {')],
+      },
+    },
     edit('src/agent/second-lease.ts', 'marker: { lsn, notedBootMs }', 'marker: { lsn, notedBootMs: bootTimeMs() }'),
   ),
   rule(
@@ -149,7 +146,7 @@ export const MUTATIONS = [
     'not-frozen',
     '4.1',
     'the receiver is not detached, and one that still receives counts as frozen',
-    CUTS,
+    { ...CUTS, backed: { words: 'and there is no quarantine', edits: [NO_QUARANTINE] } },
     edit('src/decide/election.ts', "return report.detached && report.live?.receiver.state === 'none';", 'return true;'),
     edit('src/agent/member.ts', 'await live.detach({ ...settings, upstream: undefined });', ''),
   ),
@@ -248,7 +245,7 @@ export const MUTATIONS = [
     'starts-a-copy-as-primary',
     '7',
     "a standby's copy is started as a primary",
-    { ends: true, mode: 'async', kinds: ['cut-from-temporal', 'cut-to-member', 'guard-frozen', 'guard-frozen'] },
+    { ends: true, kinds: ['order-lost', 'order-lost', 'cut-from-member'] },
     edit('src/agent/primary.ts', 'else if (footprint.standby) {', 'else if (false) {'),
     edit('test/simulation/driver.ts', "if (role === 'standby')\n            this.#directory.standby = true;", "this.#directory.standby = role === 'standby';"),
   ),

@@ -3,7 +3,7 @@ import { UnderstudyError } from '../../src/model/error.ts';
 import { member } from '../decide/world.ts';
 import { NEVER } from '../support/fake-member.ts';
 import { useStage } from '../support/workflow-stage.ts';
-import type { World } from '../support/workflow-world.ts';
+import { SIGNED, type World } from '../support/workflow-world.ts';
 
 const { stage, scene } = useStage();
 const TWO = [member('pg-a', { port: 1 }), member('pg-b', { port: 2 })];
@@ -168,6 +168,38 @@ describe('a failover', () => {
     const status = await w.untilStatus('the old primary is open again', ({ primary, phase }) => primary === 'pg-a' && phase === 'steady');
     expect(status.incidents.at(-1)?.outcome).toMatch(/^restarted/);
     expect(idsOf(w, 'promote')).toEqual([]);
+  });
+
+  scene('where nobody can be promoted without loss, a person may accept the loss while the incident still asks', {}, async (w) => {
+    await w.steady();
+    // pg-c alone may have confirmed something.
+    for (const name of ['pg-a', 'pg-c']) w.member(name).die();
+    await w.untilStatus('nobody is fit', ({ words }) => words?.startsWith('nobody is promoted yet') === true);
+    await expect(w.ask('failover')).rejects.toMatchObject({ cause: { type: 'Refused' } });
+    await expect(w.ask('failover', { acceptLoss: true, to: 'pg-b' })).rejects.toMatchObject({ cause: { type: 'Refused' } });
+    expect(await w.ask('failover', { acceptLoss: true })).toMatchObject({ incident: `failover/${w.group}/2` });
+    await w.untilPrimary('pg-b');
+    const incident = await w.failover(2);
+    expect(incident).toMatchObject({ outcome: { outcome: 'done', primary: 'pg-b', epoch: 2 }, loss: { kind: 'at-most' } });
+    expect(incident.evidence.map(({ words }) => words)).toContain(`acknowledged writes may be lost: ${SIGNED.reason}`);
+  });
+
+  scene('where the incident has ended and nobody was fit, a person who vouches for the fence and accepts the loss is heard', { ...THREE_ASYNC }, async (w) => {
+    await w.steady();
+    const b = w.member('pg-b');
+    b.once('promote', async (usual) => {
+      await usual();
+      b.die();
+      return NEVER;
+    });
+    w.member('pg-a').crash();
+    const { phase } = await w.untilStatus('nobody was fit', ({ incidents }) => incidents.some(({ outcome }) => outcome.startsWith('nobody-fit')));
+    expect(phase).toBe('starting');
+    await expect(w.ask('switchover')).rejects.toMatchObject({ cause: { type: 'Refused', message: expect.stringContaining('takes no writes') as string } });
+    await w.ask('failover', { fencedByHand: true, acceptLoss: true });
+    const { primary } = await w.untilStatus('somebody else is primary', (status) => status.primary !== 'pg-b' && status.phase === 'steady');
+    // The one whose process ended is well again by now, and may be it.
+    expect(['pg-a', 'pg-c']).toContain(primary);
   });
 
   scene('a candidate that refuses its promotion costs an epoch, and the next one is promoted', {}, async (w) => {
