@@ -72,11 +72,16 @@ export function applyFault(world: World, fault: Fault): void {
         }),
       );
       return;
-    case 'order-lost':
-      // It is never told to promote itself, and its role finds it.
-      kill(host.database?.proc);
-      server.nextScheduled('promote', ({ queue }) => cutOneWay(SERVER, memberOf(queue), 2.5 * leaseMs));
+    case 'order-lost': {
+      const { name: was, database } = hostOf(world, 'primary');
+      // It is never told to promote itself, and its role finds it. What the primary wrote last has reached nobody.
+      for (const { name } of world.spec.members) if (name !== was) cut(was, name, 2 * leaseMs);
+      world.undo(40 + (forMs % 60), () => {
+        kill(database?.proc);
+        server.nextScheduled('promote', ({ queue }) => cutOneWay(SERVER, memberOf(queue), 2.5 * leaseMs));
+      });
       return;
+    }
     case 'islands': {
       // One standby is away until the group no longer counts on it; then it is all that the server still sees.
       const [first = host.name, second = host.name] = others;

@@ -245,7 +245,7 @@ export const MUTATIONS = [
     'starts-a-copy-as-primary',
     '7',
     "a standby's copy is started as a primary",
-    { ends: true, kinds: ['order-lost', 'order-lost', 'cut-from-member'] },
+    { ends: true, kinds: ['order-lost'] },
     edit('src/agent/primary.ts', 'else if (footprint.standby) {', 'else if (false) {'),
     edit('test/simulation/driver.ts', "if (role === 'standby')\n            this.#directory.standby = true;", "this.#directory.standby = role === 'standby';"),
   ),
