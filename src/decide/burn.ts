@@ -195,7 +195,7 @@ function absentAlert({ objective, samples, nowMs }: BurnInput): BurnAlert | unde
 
 const times = (burn: number): string => `${Number(burn.toPrecision(3))} times`;
 
-/** Down to a tenth: `12.3 %`. */
+/** To a tenth and never up, so that what is below a limit does not read as the limit: `12.3 %`. */
 export function percent(share: number): string {
-  return `${Number((100 * share).toFixed(1)) + 0} %`;
+  return `${Math.floor(1000 * share + 1e-6) / 10} %`;
 }
