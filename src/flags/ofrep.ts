@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
 import type { AnswerBook, Answers } from './answers.ts';
 import { type Caller, type KeyRing, maySee } from './keys.ts';
-import { type EvaluationError, type Headers, readBody, refuse, reply, replyEmpty } from './reply.ts';
+import { attempt, type EvaluationError, type Headers, readBody, refuse, reply, replyEmpty } from './reply.ts';
 import type { Streams } from './streams.ts';
 
 export interface OfrepParts {
@@ -9,6 +10,7 @@ export interface OfrepParts {
   readonly keys: KeyRing;
   readonly streams: Streams;
   readonly maxBodyBytes: number;
+  readonly log: Logger;
   /** How browsers reach this server: `https://flags.example.com`. Left out: as they reached it for the evaluation. */
   readonly publicUrl?: string | undefined;
 }
@@ -48,18 +50,17 @@ export class Ofrep {
     if (waitS > 0) return refuse(response, 429, [...headers, 'retry-after', String(waitS)], `the key ${caller.name} asks too often`, undefined, key);
     const service = serviceFor(caller, named, response, headers, key);
     if (service === undefined) return;
-    readBody(request, this.#parts.maxBodyBytes, (text) => {
+    const evaluate = (text: string | undefined): void => {
       if (text === undefined) {
         // The rest of it is not read: this connection is of no more use.
-        refuse(response, 413, [...headers, 'connection', 'close'], `a body holds at most ${this.#parts.maxBodyBytes} bytes`, 'PARSE_ERROR', key);
-        response.once('finish', () => request.destroy());
-        return;
+        return refuse(response, 413, [...headers, 'connection', 'close'], `a body holds at most ${this.#parts.maxBodyBytes} bytes`, 'PARSE_ERROR', key);
       }
       const wrong = mistakeIn(text);
       if (wrong !== undefined) return refuse(response, 400, headers, wrong.words, wrong.code, key);
       if (key === undefined) this.#all(request, response, caller, service, headers);
       else this.#one(response, service, key, headers);
-    });
+    };
+    readBody(request, this.#parts.maxBodyBytes, (text) => attempt(response, this.#parts.log, () => evaluate(text)));
   }
 
   #one(response: ServerResponse, service: string, key: string, headers: Headers): void {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
 
 /** OFREP's codes for an evaluation that failed. */
 export type EvaluationError = 'PARSE_ERROR' | 'INVALID_CONTEXT' | 'FLAG_NOT_FOUND' | 'GENERAL';
@@ -22,6 +23,17 @@ export function replyEmpty(response: ServerResponse, code: 204 | 304, headers: H
 export function refuse(response: ServerResponse, code: number, headers: Headers, errorDetails: string, errorCode?: EvaluationError, key?: string): void {
   const said = { ...(key === undefined ? {} : { key }), ...(errorCode === undefined ? {} : { errorCode }), errorDetails };
   reply(response, code, headers, Buffer.from(JSON.stringify(said)));
+}
+
+/** A failure of ours costs the one request that met it. */
+export function attempt(response: ServerResponse, log: Logger, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    log.error({ err: error, url: response.req.url?.split('?')[0] }, 'a request failed inside the flag server');
+    if (response.headersSent) response.destroy();
+    else refuse(response, 500, [], 'the flag server failed; its log says why');
+  }
 }
 
 /**

@@ -6,7 +6,7 @@ import { AnswerBook } from './answers.ts';
 import { healthAnswer, type UnknownHealth } from './health.ts';
 import { type FlagKey, KeyRing, maySee, type RateLimit } from './keys.ts';
 import { decode, Ofrep } from './ofrep.ts';
-import { corsOf, type Headers, PREFLIGHT, refuse, reply, replyEmpty } from './reply.ts';
+import { attempt, corsOf, type Headers, PREFLIGHT, refuse, reply, replyEmpty } from './reply.ts';
 import type { FlagStore } from './store.ts';
 import { type StreamLimits, Streams } from './streams.ts';
 
@@ -22,7 +22,6 @@ export const FLAG_SERVER_LIMITS: FlagServerLimits = {
   connections: 4000,
   streams: 1000,
   streamsPerKey: 500,
-  streamBacklog: 65_536,
   keepAliveMs: 15_000,
 };
 
@@ -67,15 +66,9 @@ export async function startFlagServer(options: FlagServerOptions): Promise<FlagS
   const keys = new KeyRing(options.keys, limits, resolveSecret);
   const streams = new Streams(limits, log);
   const answers = new AnswerBook(store, publicUrl ?? '', (service, now) => streams.tell(service, now));
-  const room: Room = { options, answers, keys, streams, ofrep: new Ofrep({ answers, keys, streams, publicUrl, maxBodyBytes: limits.bodyBytes }) };
+  const room: Room = { options, answers, keys, streams, ofrep: new Ofrep({ answers, keys, streams, publicUrl, log, maxBodyBytes: limits.bodyBytes }) };
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 5000, keepAliveTimeout: 65_000 }, (request, response) => {
-    try {
-      answer(room, request, response);
-    } catch (error) {
-      log.error({ err: error, method: request.method }, 'a request failed inside the flag server');
-      if (response.headersSent) response.destroy();
-      else refuse(response, 500, [], 'the flag server failed; its log says why');
-    }
+    attempt(response, log, () => answer(room, request, response));
   });
   server.maxConnections = limits.connections;
   await new Promise<void>((resolve, reject) => {

@@ -7,9 +7,7 @@ export interface StreamLimits {
   readonly streams: number;
   /** And of one key. */
   readonly streamsPerKey: number;
-  /** What may wait for one reader before it is dropped, in bytes. */
-  readonly streamBacklog: number;
-  /** Between two comments that keep proxies from closing a silent stream. */
+  /** Between two comments that keep proxies from closing a silent stream. A reader that has not taken what was sent that long ago is dropped. */
   readonly keepAliveMs: number;
 }
 
@@ -17,6 +15,12 @@ interface Stream {
   readonly key: string;
   readonly service: string;
   readonly response: ServerResponse;
+  /** What is sent has not left for the network yet. */
+  busy: boolean;
+  /** Ticks of the keep-alive since it became busy. */
+  ticks: number;
+  /** To be told once that has left: the latest state only. */
+  next: Answers | undefined;
 }
 
 /** The open streams of server-sent events, each of one service. An event says that something is new, never what: the client asks again with its key. */
@@ -30,7 +34,7 @@ export class Streams {
     this.#limits = limits;
     this.#log = log;
     this.#timer = setInterval(() => {
-      for (const stream of this.#streams) this.#send(stream, ': still here\n\n');
+      for (const stream of this.#streams) this.#tick(stream);
     }, limits.keepAliveMs);
     this.#timer.unref();
   }
@@ -51,19 +55,22 @@ export class Streams {
    * told of the present state at once, unless it has named that as the last it heard of.
    */
   open(key: string, service: string, response: ServerResponse, headers: readonly string[], answers: Answers, lastEventId: string | undefined): void {
-    const stream: Stream = { key, service, response };
+    const stream: Stream = { key, service, response, busy: false, ticks: 0, next: undefined };
     this.#streams.add(stream);
     response.on('close', () => this.#streams.delete(stream));
     // A reader that is torn away shows here first; 'close' follows.
     response.on('error', (error) => this.#log.debug({ err: error, key, service }, 'a stream of events has broken'));
     response.writeHead(200, [...headers, 'content-type', 'text/event-stream', 'cache-control', 'no-store', 'x-accel-buffering', 'no']);
-    this.#send(stream, 'retry: 1000\n\n');
-    if (lastEventId !== idOf(answers)) this.#send(stream, eventOf(answers));
+    this.#send(stream, `retry: 1000\n\n${lastEventId === idOf(answers) ? '' : eventOf(answers)}`);
   }
 
   tell(service: string, answers: Answers): void {
     const event = eventOf(answers);
-    for (const stream of this.#streams) if (stream.service === service) this.#send(stream, event);
+    for (const stream of this.#streams) {
+      if (stream.service !== service) continue;
+      if (stream.busy) stream.next = answers;
+      else this.#send(stream, event);
+    }
   }
 
   close(): void {
@@ -72,14 +79,28 @@ export class Streams {
     this.#streams.clear();
   }
 
-  /** What a reader does not take would be kept in memory for it: it is dropped, and an EventSource comes again by itself. */
   #send(stream: Stream, text: string): void {
+    stream.busy = true;
+    stream.response.write(text, (error) => {
+      // It has broken: 'close' follows.
+      if (error) return;
+      stream.busy = false;
+      stream.ticks = 0;
+      const { next } = stream;
+      stream.next = undefined;
+      if (next !== undefined) this.#send(stream, eventOf(next));
+    });
+  }
+
+  /** A reader that takes nothing would hold its place for ever: it is dropped, and an EventSource comes again by itself. */
+  #tick(stream: Stream): void {
     const { response, key, service } = stream;
-    response.write(text);
-    if (response.writableLength <= this.#limits.streamBacklog) return;
+    if (!stream.busy) return this.#send(stream, ': still here\n\n');
+    stream.ticks += 1;
+    if (stream.ticks < 2) return;
     this.#streams.delete(stream);
     response.destroy();
-    this.#log.warn({ key, service, waiting: response.writableLength }, 'a reader of events was too slow, and is dropped');
+    this.#log.warn({ key, service }, 'a reader of events takes nothing, and is dropped');
   }
 }
 
