@@ -64,7 +64,7 @@ export async function openBed(options: Partial<FlagServerOptions> = {}): Promise
 /** One file that runs by itself, in Node or in a browser's page. */
 export async function bundle(entry: string, platform: 'node' | 'browser'): Promise<string> {
   const made = await rolldown({ input: path.join(import.meta.dirname, entry), platform, logLevel: 'silent' });
-  const { output } = await made.generate({ format: platform === 'node' ? 'esm' : 'iife', codeSplitting: false });
+  const { output } = await made.generate({ format: 'esm', codeSplitting: false });
   await made.close();
   return output[0].code;
 }
