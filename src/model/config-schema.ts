@@ -136,16 +136,25 @@ const Temporal = z
 
 export const RECORD_TYPES = ['A', 'AAAA', 'CNAME', 'SRV'] as const;
 
-export const ProviderSchema = z
+const kind = <T extends string>(type: T, description: string) => z.literal(type, `${type} (the kind of provider)`).meta({ description });
+const ZoneName = dnsName('The zone that is updated, with its final dot.');
+const providerTimeout = (usual: string) => duration({ min: '100ms', max: '30s' }, 'For each question and each update.').prefault(usual);
+const httpUrl = (example: string, description: string) =>
+  z
+    .url({ protocol: /^https?$/, error: `an address such as ${example}` })
+    .refine((url) => !/[@?#]/.test(url), 'an address without user, question or fragment')
+    .meta({ description });
+
+const Rfc2136 = z
   .strictObject(
     {
-      type: z.literal('rfc2136', 'rfc2136 (the kind of provider)').meta({ description: 'DNS UPDATE with TSIG, which BIND, Knot and PowerDNS speak.' }),
+      type: kind('rfc2136', 'DNS UPDATE with TSIG, which BIND, Knot and PowerDNS speak.'),
       server: hostPort(53, 'The primary server of the zone, which takes updates.'),
       secondaries: z
         .array(hostPort(53, 'An authoritative server.'), 'a list of host:port')
         .prefault([])
         .meta({ description: 'Further authoritative servers that must answer a change before it counts as verified.' }),
-      zone: dnsName('The zone that is updated, with its final dot.'),
+      zone: ZoneName,
       tsig: z
         .strictObject(
           {
@@ -162,10 +171,55 @@ export const ProviderSchema = z
           'the key that signs updates: { name, algorithm, secret }',
         )
         .meta({ description: 'The key that signs updates.' }),
-      timeout: duration({ min: '100ms', max: '30s' }, 'For each question and each update.').prefault('2s'),
+      timeout: providerTimeout('2s'),
     },
     'a provider: { type: rfc2136, server, zone, tsig }',
   )
+  .meta({ description: 'DNS UPDATE with TSIG, which BIND, Knot and PowerDNS speak.' });
+
+const FileProvider = z
+  .strictObject(
+    {
+      type: kind('file', 'A file on the disk of the workers: JSON, or a zone file.'),
+      path: absolutePath('The file. Beside it, a lock and a new file for the moment of a change are made.'),
+      format: z
+        .enum(['json', 'zone'], 'json or zone')
+        .prefault('json')
+        .meta({ description: 'zone: one record a line, as `named-compilezone` prints a zone; its serial rises with each change.' }),
+      zone: ZoneName,
+      timeout: providerTimeout('2s'),
+    },
+    'a provider: { type: file, path, zone }',
+  )
+  .meta({ description: 'A file.' });
+
+const Powerdns = z
+  .strictObject(
+    {
+      type: kind(
+        'powerdns',
+        'The HTTP API of a PowerDNS authoritative server. It has no compare-and-set: two workers that write at once may overwrite each other.',
+      ),
+      url: httpUrl('http://127.0.0.1:8081', 'Where the API is, without its path `/api/v1`.'),
+      server: text("the server's name", "The server's name within its API.").prefault('localhost'),
+      answering: z
+        .array(hostPort(53, 'An authoritative server.'), 'a list of host:port')
+        .prefault([])
+        .meta({ description: 'Authoritative servers that must answer a change, by DNS, before it counts as verified. Left out: the API alone is asked.' }),
+      zone: ZoneName,
+      key: secret('The API key.'),
+      timeout: providerTimeout('2s'),
+    },
+    'a provider: { type: powerdns, url, zone, key }',
+  )
+  .meta({ description: 'The HTTP API of PowerDNS.' });
+
+const PROVIDERS = [Rfc2136, FileProvider, Powerdns] as const;
+export const PROVIDER_TYPES: readonly string[] = PROVIDERS.flatMap(({ shape }) => [...shape.type.values]);
+export const ProviderZone = ZoneName;
+
+export const ProviderSchema = z
+  .discriminatedUnion('type', PROVIDERS, { error: `the kind of provider: ${PROVIDER_TYPES.join(', ')}` })
   .meta({ description: 'Where records are kept.' });
 
 const DURABILITY_WORDS = 'sync, async, or { mode: sync, confirm: 1, relaxAfter: 30s }';

@@ -38,7 +38,7 @@ export interface CodecConfig {
 /** Secrets are named, never written (I9). */
 export type SecretRef = { readonly env: string } | { readonly file: string };
 
-export type ProviderConfig = Rfc2136Config;
+export type ProviderConfig = Rfc2136Config | FileConfig | PowerdnsConfig;
 
 export interface Rfc2136Config {
   readonly type: 'rfc2136';
@@ -49,6 +49,32 @@ export interface Rfc2136Config {
   /** Absolute, with its final dot. */
   readonly zone: string;
   readonly tsig: { readonly name: string; readonly algorithm: 'hmac-sha256' | 'hmac-sha512'; readonly secret: SecretRef };
+  /** For each question and each update. */
+  readonly timeoutMs: number;
+}
+
+/** A file on the disk of whoever writes the records. */
+export interface FileConfig {
+  readonly type: 'file';
+  readonly path: string;
+  readonly format: 'json' | 'zone';
+  /** Absolute, with its final dot. */
+  readonly zone: string;
+  /** For the lock. */
+  readonly timeoutMs: number;
+}
+
+export interface PowerdnsConfig {
+  readonly type: 'powerdns';
+  /** Of the API, without its path. */
+  readonly url: string;
+  /** Within the API: `localhost`. */
+  readonly server: string;
+  /** DNS servers that must answer a change before it counts as verified. */
+  readonly answering: readonly HostPort[];
+  /** Absolute, with its final dot. */
+  readonly zone: string;
+  readonly key: SecretRef;
   /** For each question and each update. */
   readonly timeoutMs: number;
 }

@@ -1,5 +1,8 @@
 import type { ProviderConfig } from '../model/config.ts';
+import { PROVIDER_TYPES } from '../model/config-schema.ts';
 import { UnderstudyError } from '../model/error.ts';
+import { FileProvider } from './file/file.ts';
+import { PowerdnsProvider } from './powerdns/powerdns.ts';
 import type { RecordProvider } from './provider.ts';
 import { Rfc2136Provider } from './rfc2136/rfc2136.ts';
 import type { ResolveSecret } from './rfc2136/rfc2136.ts';
@@ -15,10 +18,14 @@ export function openProvider(name: string, config: ProviderConfig, resolveSecret
   switch (config.type) {
     case 'rfc2136':
       return new Rfc2136Provider(config, resolveSecret);
+    case 'file':
+      return new FileProvider(config);
+    case 'powerdns':
+      return new PowerdnsProvider(config, resolveSecret);
     default:
       throw new UnderstudyError(
         'ConfigInvalid',
-        `the record provider ${name} is of type ${JSON.stringify((config as { type: unknown }).type)}, which this version does not know; it knows rfc2136`,
+        `the record provider ${name} is of type ${JSON.stringify((config as { type: unknown }).type)}, which this version does not know; it knows ${PROVIDER_TYPES.join(', ')}`,
         { provider: name },
       );
   }

@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import path from 'node:path';
 import type { z } from 'zod';
-import { CODEC_KEY_ID, DurabilitySchema, MemberSchema, ProviderSchema, RecordSchema } from '../model/config-schema.ts';
+import { CODEC_KEY_ID, DurabilitySchema, MemberSchema, ProviderZone, RecordSchema } from '../model/config-schema.ts';
 import { NAME_PATTERN } from '../model/name.ts';
 import { type Finding, badName, isMapping } from './config-mistakes.ts';
 import type { Path } from './config-place.ts';
@@ -254,7 +254,7 @@ function checkProvider(provider: string, name: string | undefined, providers: Re
       guess !== undefined ? `did you mean ${guess}?` : known.length === 0 ? 'there is none yet: add it under providers' : `known: ${known.join(', ')}`;
     return [{ path: [...at, 'provider'], words: `no provider is named ${JSON.stringify(provider)}`, hint, at: 'value' }];
   }
-  const zone = good(ProviderSchema.shape.zone, mapping(providers[provider])['zone'])?.toLowerCase();
+  const zone = good(ProviderZone, mapping(providers[provider])['zone'])?.toLowerCase();
   if (zone === undefined || name === undefined || name.endsWith(`.${zone}`) || name === zone) return [];
   return [{ path: [...at, 'name'], words: `lies outside the zone ${zone} of provider ${provider}`, at: 'value' }];
 }

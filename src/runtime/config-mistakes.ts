@@ -96,7 +96,10 @@ function schemasAt(path: Path): Json[] {
   return here.flatMap(branchesOf);
 }
 
-const branchesOf = (schema: Json): Json[] => (schema.anyOf === undefined ? [schema] : (schema.anyOf as Json[]).flatMap(branchesOf));
+const branchesOf = (schema: Json): Json[] => {
+  const branches = schema.anyOf ?? schema.oneOf;
+  return branches === undefined ? [schema] : (branches as Json[]).flatMap(branchesOf);
+};
 const keysAt = (path: Path): string[] => [...new Set(schemasAt(path).flatMap((schema) => Object.keys(schema.properties ?? {})))];
 const choicesAt = (path: Path): string[] =>
   schemasAt(path).flatMap((schema) => [...(schema.enum ?? []), ...(schema.const === undefined ? [] : [schema.const])].map(String));

@@ -1,4 +1,4 @@
-import type { Config, SecretRef } from '../model/config.ts';
+import type { Config, ProviderConfig, SecretRef } from '../model/config.ts';
 import { UnderstudyError } from '../model/error.ts';
 import { resolveSecret } from './secret.ts';
 
@@ -11,10 +11,21 @@ export function secretsOf({ temporal, providers, groups }: Config): SecretRef[] 
   const refs = [
     temporal.apiKey,
     ...Object.values(temporal.codec?.keys ?? {}),
-    ...Object.values(providers).map(({ tsig }) => tsig.secret),
+    ...Object.values(providers).flatMap(secretsOfProvider),
     ...Object.values(groups).flatMap(({ postgres }) => [postgres.superuser.password, postgres.replication.password]),
   ];
   return refs.filter((ref) => ref !== undefined);
+}
+
+function secretsOfProvider(provider: ProviderConfig): SecretRef[] {
+  switch (provider.type) {
+    case 'rfc2136':
+      return [provider.tsig.secret];
+    case 'powerdns':
+      return [provider.key];
+    case 'file':
+      return [];
+  }
 }
 
 /**

@@ -40,6 +40,8 @@ interface Schema {
   readonly additionalProperties?: Schema | boolean;
   readonly items?: Schema;
   readonly anyOf?: readonly Schema[];
+  readonly oneOf?: readonly Schema[];
+  readonly const?: unknown;
 }
 
 interface Row {
@@ -50,6 +52,11 @@ interface Row {
 
 /** Keys under a name that the user chooses are written with `<name>`. */
 function keysOf(schema: Schema, above: string): Row[] {
+  // A key of one kind of several says which.
+  if (schema.oneOf !== undefined)
+    return schema.oneOf.flatMap((form) =>
+      keysOf(form, above).map((row) => ({ ...row, words: `\`${String(form.properties?.['type']?.const)}\`: ${row.words}` })),
+    );
   return Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => {
     const key = `${above}${name}`;
     const row = {
@@ -63,7 +70,10 @@ function keysOf(schema: Schema, above: string): Row[] {
       ...(typeof form.additionalProperties === 'object' ? keysOf(form.additionalProperties, `${key}.<name>.`) : []),
       ...(form.items === undefined ? [] : keysOf(form.items, `${key}[].`)),
     ]);
-    return [row, ...below.filter((one, index) => below.findIndex(({ key: other }) => other === one.key) === index)];
+    return [
+      row,
+      ...below.filter((one, index) => below.findIndex((other) => other.key === one.key && (other.words === one.words || !one.words.startsWith('`'))) === index),
+    ];
   });
 }
 

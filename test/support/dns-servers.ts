@@ -42,15 +42,16 @@ export async function startEmbedded(): Promise<DnsServer> {
 
 const ZONE_FILE = `$ORIGIN ${ZONE}\n$TTL 60\n@ SOA ns hostmaster 1 60 60 86400 1\n@ NS ns\nns A 127.0.0.1\n`;
 
-export function startBind(paths: Readonly<Record<string, string>>): Promise<DnsServer> {
+/** @param zoneFile a file of somebody else's that it is to serve, and not to update */
+export function startBind(paths: Readonly<Record<string, string>>, zoneFile?: string): Promise<DnsServer & { reload(): void }> {
   return startProcess('bind', (dir, port) => {
-    writeFileSync(join(dir, 'zone'), ZONE_FILE);
+    if (zoneFile === undefined) writeFileSync(join(dir, 'zone'), ZONE_FILE);
     writeFileSync(
       join(dir, 'named.conf'),
       `key "${KEY.name}" { algorithm ${KEY.algorithm}; secret "${KEY.secret}"; };
        options { directory "${dir}"; listen-on port ${port} { 127.0.0.1; }; listen-on-v6 { none; }; recursion no; pid-file none; session-keyfile none; lock-file none; dnssec-validation no; notify no; };
        controls { };
-       zone "${ZONE}" { type primary; file "zone"; allow-update { key "${KEY.name}"; }; };`,
+       zone "${ZONE}" { type primary; file "${zoneFile ?? 'zone'}"; ${zoneFile === undefined ? `allow-update { key "${KEY.name}"; };` : ''} };`,
     );
     return [paths['named']!, '-c', join(dir, 'named.conf'), '-g', '-n', '1'];
   });
@@ -72,8 +73,15 @@ export function startKnot(paths: Readonly<Record<string, string>>): Promise<DnsS
   });
 }
 
-export function startPowerdns(paths: Readonly<Record<string, string>>): Promise<DnsServer> {
-  return startProcess('powerdns', (dir, port) => {
+/** Where PowerDNS' HTTP API is, beside its DNS. */
+export interface PowerdnsServer extends DnsServer {
+  readonly api: string;
+}
+export const API_KEY = 'a key of the API';
+
+export async function startPowerdns(paths: Readonly<Record<string, string>>): Promise<PowerdnsServer> {
+  const apiPort = await freePort();
+  const server = await startProcess('powerdns', (dir, port) => {
     const database = join(dir, 'pdns.sqlite3');
     const zone = ZONE.replace(/\.$/, '');
     const sql = `
@@ -87,14 +95,16 @@ export function startPowerdns(paths: Readonly<Record<string, string>>): Promise<
     writeFileSync(
       join(dir, 'pdns.conf'),
       `launch=gsqlite3\ngsqlite3-database=${database}\nlocal-address=127.0.0.1\nlocal-port=${port}\nsocket-dir=${dir}\nsecurity-poll-suffix=\ndnsupdate=yes\nallow-dnsupdate-from=127.0.0.0/8\n` +
-        `distributor-threads=1\nreceiver-threads=1\nloglevel=4\n`,
+        `distributor-threads=1\nreceiver-threads=1\nloglevel=4\n` +
+        `webserver=yes\nwebserver-address=127.0.0.1\nwebserver-port=${apiPort}\napi=yes\napi-key=${API_KEY}\n`,
     );
     return [paths['pdns_server']!, `--config-dir=${dir}`, '--daemon=no', '--guardian=no'];
   });
+  return { ...server, api: `http://127.0.0.1:${apiPort}` };
 }
 
 /** Starts a server in a directory of its own and waits until it answers for its zone. */
-async function startProcess(kind: string, configure: (dir: string, port: number) => string[]): Promise<DnsServer> {
+async function startProcess(kind: string, configure: (dir: string, port: number) => string[]): Promise<DnsServer & { reload(): void }> {
   const dir = mkdtempSync(join(tmpdir(), `understudy-${kind}-`));
   const port = await freePort();
   const [command, ...args] = configure(dir, port);
@@ -114,7 +124,7 @@ async function startProcess(kind: string, configure: (dir: string, port: number)
     }
     await sleep(20);
   }
-  return { kind, address, stop };
+  return { kind, address, stop, reload: () => void child.kill('SIGHUP') };
 }
 
 async function stopProcess(child: ChildProcess): Promise<void> {

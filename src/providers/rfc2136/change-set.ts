@@ -1,6 +1,7 @@
 import type { OwnedRecord } from '../../model/record.ts';
 import type { Seen } from './look.ts';
-import { markerName, markerRdata } from './marker.ts';
+import { markerName } from '../marker.ts';
+import { markerRdata } from './marker.ts';
 import type { ResourceRecord } from './message.ts';
 import { CLASS, textToRdata, TYPE } from './rdata.ts';
 

@@ -1,38 +1,11 @@
-import { UnderstudyError } from '../../model/error.ts';
-import type { OwnedRecord, RecordType } from '../../model/record.ts';
+import type { OwnedRecord } from '../../model/record.ts';
+import { markerText, readMarkerTexts } from '../marker.ts';
+import type { Marker } from '../marker.ts';
 import type { ResourceRecord } from './message.ts';
 import { txtData, txtStrings } from './rdata.ts';
 
-/**
- * A TXT record beside each record says whose it is: `_understudy.<type>.<name>`, so that it can stand beside a CNAME too, with
- * the text `v=1 owner=<namespace>/<group> epoch=<n>`. What is not plain in an owner's name is percent-encoded.
- */
-export const markerName = (name: string, type: RecordType): string => `_understudy.${type.toLowerCase()}.${name}`;
-
-export interface Marker {
-  readonly owner: string;
-  readonly epoch: number;
-}
-
 /** @throws UnderstudyError `BadInput` where the owner does not fit */
-export function markerRdata({ owner, epoch }: Pick<OwnedRecord, 'owner' | 'epoch'>): Buffer {
-  const text = `v=1 owner=${owner.split('/').map(encodeURIComponent).join('/')} epoch=${epoch}`;
-  if (owner === '' || text.length > 255)
-    throw new UnderstudyError('BadInput', `the owner ${JSON.stringify(owner)} does not fit in a marker of 255 characters`, { owner });
-  if (!Number.isSafeInteger(epoch) || epoch < 0) throw new UnderstudyError('BadInput', `${epoch} is no epoch`, { epoch });
-  return txtData([text]);
-}
+export const markerRdata = (record: Pick<OwnedRecord, 'owner' | 'epoch'>): Buffer => txtData([markerText(record)]);
 
-/** Undefined where there is not exactly one marker of a form that we know: then the record is nobody's that we know. */
-export function readMarker(records: readonly ResourceRecord[]): Marker | undefined {
-  const [only, ...more] = records;
-  if (only === undefined || more.length > 0) return undefined;
-  const parts = /^v=1 owner=(\S+) epoch=(\d{1,15})$/.exec(txtStrings(only.rdata).join(''));
-  if (parts === null) return undefined;
-  try {
-    return { owner: decodeURIComponent(parts[1]!), epoch: Number(parts[2]) };
-  } catch (error) {
-    if (error instanceof URIError) return undefined;
-    throw error;
-  }
-}
+/** Undefined where there is not exactly one marker of a form that we know. */
+export const readMarker = (records: readonly ResourceRecord[]): Marker | undefined => readMarkerTexts(records.map(({ rdata }) => txtStrings(rdata).join('')));

@@ -1,8 +1,9 @@
-import { decideChange, differenceOf, normaliseName, normaliseRecord } from '../../decide/change.ts';
+import { decideChange, normaliseName } from '../../decide/change.ts';
 import type { Rfc2136Config, SecretRef } from '../../model/config.ts';
-import { UnderstudyError } from '../../model/error.ts';
 import type { OwnedRecord, RecordType } from '../../model/record.ts';
+import { nameInZone, recordInZone } from '../in-zone.ts';
 import type { Applied, Read, RecordProvider, Trouble, Verified } from '../provider.ts';
+import { judge as judgeFound } from '../record-sets.ts';
 import { query, update } from './ask.ts';
 import { makeChangeSet } from './change-set.ts';
 import { sayServer } from './exchange.ts';
@@ -35,12 +36,12 @@ export class Rfc2136Provider implements RecordProvider {
   }
 
   async read(name: string, type: RecordType, signal: AbortSignal): Promise<Read> {
-    const seen = await this.#look(this.#nameHere(name), type, await this.#key(), this.#limits(signal));
+    const seen = await this.#look(nameInZone(name, this.#zone), type, await this.#key(), this.#limits(signal));
     return seen.outcome === 'seen' ? { outcome: 'found', found: seen.found } : seen;
   }
 
   async apply(raw: OwnedRecord, signal: AbortSignal): Promise<Applied> {
-    const wanted = this.#recordHere(raw);
+    const wanted = recordInZone(raw, this.#zone);
     const [key, limits] = [await this.#key(), this.#limits(signal)];
     let last: Seen | undefined;
     let raced = false;
@@ -68,7 +69,7 @@ export class Rfc2136Provider implements RecordProvider {
   }
 
   async verify(raw: OwnedRecord, signal: AbortSignal): Promise<Verified> {
-    const wanted = this.#recordHere(raw);
+    const wanted = recordInZone(raw, this.#zone);
     const [key, limits] = [await this.#key(), this.#limits(signal)];
     const { server, secondaries } = this.#config;
     // A secondary serves the public and need not know our key.
@@ -132,26 +133,6 @@ export class Rfc2136Provider implements RecordProvider {
     }
   }
 
-  #recordHere(raw: OwnedRecord): OwnedRecord {
-    const wanted = normaliseRecord(raw);
-    this.#nameHere(wanted.name);
-    if (wanted.values.length === 0) throw new UnderstudyError('BadInput', `${wanted.name} ${wanted.type} has no value to publish`, { name: wanted.name });
-    if (wanted.type === 'CNAME' && wanted.values.length > 1)
-      throw new UnderstudyError('BadInput', `${wanted.name} CNAME has ${wanted.values.length} values; a CNAME has one`, { name: wanted.name });
-    if (!Number.isInteger(wanted.ttlSeconds) || wanted.ttlSeconds < 0 || wanted.ttlSeconds > 0x7fffffff)
-      throw new UnderstudyError('BadInput', `${wanted.ttlSeconds} is no TTL in seconds`, { name: wanted.name });
-    return wanted;
-  }
-
-  #nameHere(raw: string): string {
-    const name = normaliseName(raw);
-    if (name === this.#zone || name.endsWith(`.${this.#zone}`)) return name;
-    throw new UnderstudyError('BadInput', `${name} does not lie in the provider's zone ${this.#zone}: name another provider for that record`, {
-      name,
-      zone: this.#zone,
-    });
-  }
-
   /** Read each time, so that a changed secret needs no restart. */
   async #key(): Promise<TsigKey> {
     const { name, algorithm, secret } = this.#config.tsig;
@@ -165,14 +146,7 @@ export class Rfc2136Provider implements RecordProvider {
 
 function judge(seen: Seen | Trouble, wanted: OwnedRecord, server: string): Verified {
   if (seen.outcome !== 'seen') return seen;
-  const { found } = seen;
-  const difference =
-    found.state === 'owned'
-      ? differenceOf(found.record, wanted)
-      : found.state === 'absent'
-        ? 'nothing is there'
-        : `${found.values.join(', ')} is there without a marker`;
-  return difference === undefined ? { outcome: 'verified', servers: [server] } : { outcome: 'not-yet', words: `${server}: ${difference}` };
+  return judgeFound(seen.found, wanted, server);
 }
 
 function sameSets(a: Seen, b: Seen): boolean {
