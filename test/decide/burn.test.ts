@@ -318,6 +318,17 @@ describe('alerts of 99.9 % over 30 days', () => {
     expect(told(decideBurn({ objective: objective(), samples: watched(objective(), stretches), nowMs: NOW_MS }))).toBe(alert);
   });
 
+  it('a rate of exactly the factor is no more than it, whatever a division makes of it', () => {
+    // 54 of 12,500 is 0.432 %: 14.4 times 0.03 %.
+    expect(54 / 12_500 / 0.0003).toBeGreaterThan(14.4);
+    const of = objective(0.9997);
+    const samples = watched(of, [
+      [3 * DAY - 60, 0, 12_500],
+      [60, 54, 12_500],
+    ]);
+    expect(told(decideBurn({ objective: of, samples, nowMs: NOW_MS }))).toBe('none');
+  });
+
   it('below the minimum volume a rate is chance, and no alert', () => {
     // One event a minute, one of 60 bad: 1.67 %, 16.7 times; it is the last, so 1 of 5: 200 times.
     const samples = watched(objective(), [
