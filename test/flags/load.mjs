@@ -77,10 +77,10 @@ end`;
     return { ...found, perSecond: Math.round(found.requests / (found.us / 1e6)), cpu: Math.round((100 * (cpuMs(target) - beforeMs)) / (found.us / 1000)) };
   };
   for (const target of [ours, theirs]) run(target, 64, 0, 3); // Compiled by now.
-  for (const [title, target, connections, delayMs] of [
-    ['as fast as it can', ours, 64, 0],
-    ['node:http alone, as fast as it can', theirs, 64, 0],
-    ['paced', ours, 100, 9],
+  for (const { title, target, connections, delayMs } of [
+    { title: 'as fast as it can', target: ours, connections: 64, delayMs: 0 },
+    { title: 'node:http alone, as fast as it can', target: theirs, connections: 64, delayMs: 0 },
+    { title: 'paced', target: ours, connections: 100, delayMs: 9 },
   ]) {
     const { perSecond, p50, p99, p999, errors, cpu } = run(target, connections, delayMs, seconds);
     say(
