@@ -40,7 +40,6 @@ export function keepFlagdFiles(store: FlagStore, directory: string, log: Logger)
     for (const service of waiting) {
       waiting.delete(service);
       const flags = store.get(service)?.flags;
-      if (flags === undefined) written.delete(service);
       // How fresh it is does not show in the file.
       if (flags === undefined || written.get(service) === flags.revision) continue;
       if (!PLAIN.test(service)) {
@@ -58,6 +57,8 @@ export function keepFlagdFiles(store: FlagStore, directory: string, log: Logger)
   };
   let writing = write();
   const leave = store.subscribe((service) => {
+    // Whatever comes next is another file, even with the number of the last.
+    if (store.get(service) === undefined) written.delete(service);
     waiting.add(service);
     writing = writing.then(write);
   });

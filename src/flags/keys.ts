@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { SecretRef } from '../model/config.ts';
 import { startStopwatch } from '../runtime/clock.ts';
@@ -107,7 +107,7 @@ export class Bucket {
 }
 
 function digestOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }
 
 function ticketOf({ ticketKey }: Entry, service: string): string {

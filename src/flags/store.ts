@@ -214,6 +214,8 @@ export async function writeDurably(file: string, text: string, mode = 0o600): Pr
   const beside = `${file}.new`;
   const handle = await open(beside, 'w', mode);
   try {
+    // Whatever the umask is.
+    await handle.chmod(mode);
     await handle.writeFile(text);
     await handle.sync();
   } finally {
