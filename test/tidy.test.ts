@@ -12,6 +12,7 @@ const ROOMS = [
   'src/runtime',
   'src/database',
   'src/providers',
+  'src/probes',
   'src/guard',
   'src/agent',
   'src/client',
@@ -42,6 +43,7 @@ const TABLE: Record<Room, Rule> = {
   'src/runtime': { rooms: ['src/model'], packages: ANY },
   'src/database': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|pg|execa|koffi)$/ },
   'src/providers': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|dns-packet)$/ },
+  'src/probes': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|pg|dns-packet|@grpc\/grpc-js)$/ },
   'src/guard': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|koffi|execa)$/ },
   'src/agent': { rooms: ['src/model', 'src/decide', 'src/runtime', 'src/guard', 'src/database'], packages: ANY },
   // Asks the workflows from outside, for the command line and for whoever embeds it.
