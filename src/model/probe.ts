@@ -1,5 +1,5 @@
 /** How one thing is looked at, in plain numbers. How often, and how many looks make a verdict, is of the service, not of the probe. */
-export type ProbeConfig = TcpProbeConfig;
+export type ProbeConfig = TcpProbeConfig | HttpProbeConfig;
 
 interface Limited {
   /** For one look, from names to the last byte: it really ends then. */
@@ -15,4 +15,37 @@ export interface TcpProbeConfig extends Limited {
   readonly send?: string;
   /** Must be somewhere in the first 64 kB of what comes. */
   readonly expect?: string;
+}
+
+/** Every condition that is given must hold. Redirects are not followed: they are an answer, with a status of their own. */
+export interface HttpProbeConfig extends Limited {
+  readonly type: 'http';
+  /** `https://10.0.0.1:8443/healthz` */
+  readonly url: string;
+  /** Left out: GET. */
+  readonly method?: 'GET' | 'HEAD' | 'OPTIONS' | 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Each a status, or a range with both ends in it; left out: 200 to 299. */
+  readonly status?: readonly (number | readonly [from: number, to: number])[];
+  readonly body?: { readonly contains?: string; readonly matches?: string };
+  readonly json?: JsonCondition;
+  /** Dotted path of the number that is the reading: `queue.depth`, `pools.0.used`. */
+  readonly read?: string;
+  readonly tls?: HttpProbeTls;
+}
+
+export interface JsonCondition {
+  readonly path: string;
+  readonly equals?: string | number | boolean | null;
+  readonly above?: number;
+  readonly below?: number;
+}
+
+export interface HttpProbeTls {
+  /** A file of PEM; left out: the authorities that Node brings along. */
+  readonly ca?: string;
+  /** The name that the certificate must bear, and that is asked for; left out: the URL's host. */
+  readonly serverName?: string;
+  /** Down as soon as the certificate has less than this left. */
+  readonly expiresWithinMs?: number;
 }

@@ -1,6 +1,7 @@
 import type { SecretRef } from '../model/config.ts';
 import { UnderstudyError } from '../model/error.ts';
 import type { ProbeConfig } from '../model/probe.ts';
+import { HttpProbe } from './http.ts';
 import type { Probe } from './probe.ts';
 import { TcpProbe } from './tcp.ts';
 
@@ -16,7 +17,10 @@ export function openProbe(config: ProbeConfig, _resolveSecret: ResolveSecret): P
   switch (config.type) {
     case 'tcp':
       return new TcpProbe(config);
+    case 'http':
+      return new HttpProbe(config);
     default:
+      config satisfies never;
       throw new UnderstudyError('ConfigInvalid', `a probe is of type ${JSON.stringify((config as { type: unknown }).type)}, which this version does not know`);
   }
 }
