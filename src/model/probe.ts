@@ -1,5 +1,7 @@
+import type { HostPort } from './config.ts';
+
 /** How one thing is looked at, in plain numbers. How often, and how many looks make a verdict, is of the service, not of the probe. */
-export type ProbeConfig = TcpProbeConfig | HttpProbeConfig;
+export type ProbeConfig = TcpProbeConfig | HttpProbeConfig | CommandProbeConfig | DnsProbeConfig;
 
 interface Limited {
   /** For one look, from names to the last byte: it really ends then. */
@@ -48,4 +50,27 @@ export interface HttpProbeTls {
   readonly serverName?: string;
   /** Down as soon as the certificate has less than this left. */
   readonly expiresWithinMs?: number;
+}
+
+/** A program of the operator's own: exit code 0 is up, 1 and 2 are down, and anything else is unknown, as in Nagios' plugins. */
+export interface CommandProbeConfig extends Limited {
+  readonly type: 'command';
+  /** The program and its arguments; no shell reads them. */
+  readonly argv: readonly [program: string, ...args: string[]];
+  /** Besides PATH, HOME, LANG and TZ, which are all that it inherits. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The first line that it prints is a number, which is the reading. */
+  readonly reading?: boolean;
+}
+
+/** Asks one DNS server. */
+export interface DnsProbeConfig extends Limited {
+  readonly type: 'dns';
+  readonly server: HostPort;
+  readonly name: string;
+  readonly recordType: 'A' | 'AAAA' | 'CNAME' | 'TXT';
+  /** Values that must all be in the answer; left out: any answer that has one. */
+  readonly expect?: readonly string[];
+  /** The server must answer as an authority, not from a cache, and is not asked to look further. */
+  readonly authoritative?: boolean;
 }

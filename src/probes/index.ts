@@ -1,6 +1,8 @@
 import type { SecretRef } from '../model/config.ts';
 import { UnderstudyError } from '../model/error.ts';
 import type { ProbeConfig } from '../model/probe.ts';
+import { CommandProbe } from './command.ts';
+import { DnsProbe } from './dns.ts';
 import { HttpProbe } from './http.ts';
 import type { Probe } from './probe.ts';
 import { TcpProbe } from './tcp.ts';
@@ -19,6 +21,10 @@ export function openProbe(config: ProbeConfig, _resolveSecret: ResolveSecret): P
       return new TcpProbe(config);
     case 'http':
       return new HttpProbe(config);
+    case 'command':
+      return new CommandProbe(config);
+    case 'dns':
+      return new DnsProbe(config);
     default:
       config satisfies never;
       throw new UnderstudyError('ConfigInvalid', `a probe is of type ${JSON.stringify((config as { type: unknown }).type)}, which this version does not know`);
