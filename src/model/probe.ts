@@ -1,7 +1,14 @@
-import type { HostPort } from './config.ts';
+import type { Credential, HostPort, SecretRef } from './config.ts';
 
 /** How one thing is looked at, in plain numbers. How often, and how many looks make a verdict, is of the service, not of the probe. */
-export type ProbeConfig = TcpProbeConfig | HttpProbeConfig | CommandProbeConfig | DnsProbeConfig;
+export type ProbeConfig =
+  | TcpProbeConfig
+  | HttpProbeConfig
+  | CommandProbeConfig
+  | DnsProbeConfig
+  | PostgresProbeConfig
+  | RedisProbeConfig
+  | PrometheusProbeConfig;
 
 interface Limited {
   /** For one look, from names to the last byte: it really ends then. */
@@ -73,4 +80,34 @@ export interface DnsProbeConfig extends Limited {
   readonly expect?: readonly string[];
   /** The server must answer as an authority, not from a cache, and is not asked to look further. */
   readonly authoritative?: boolean;
+}
+
+/** Signs in and asks whether it is in recovery. */
+export interface PostgresProbeConfig extends Limited {
+  readonly type: 'postgres';
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly login: Credential;
+  readonly expect: 'primary' | 'standby' | 'any';
+}
+
+/** PING, and ROLE where one is expected. */
+export interface RedisProbeConfig extends Limited {
+  readonly type: 'redis';
+  readonly host: string;
+  readonly port: number;
+  /** Left out: the default user. */
+  readonly user?: string;
+  readonly password?: SecretRef;
+  readonly expect: 'primary' | 'standby' | 'any';
+}
+
+/** Reads one number from Prometheus. It never says down: that Prometheus fails says nothing of what it watches. */
+export interface PrometheusProbeConfig extends Limited {
+  readonly type: 'prometheus';
+  /** `http://10.0.0.5:9090`, or with the path that it is served under. */
+  readonly url: string;
+  /** PromQL that gives one number: a scalar, or a vector of one series. */
+  readonly query: string;
 }

@@ -5,6 +5,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { UnderstudyError } from '../model/error.ts';
 import type { HttpProbeTls } from '../model/probe.ts';
 import { sayHost } from './bounded.ts';
 import type { Ending } from './bounded.ts';
@@ -125,4 +126,11 @@ function follow(socket: Socket, host: string, ending: Ending): void {
   else ending.at('connecting');
   socket.once('lookup', () => ending.at('connecting'));
   socket.once('connect', () => ending.at('waiting for the answer'));
+}
+
+/** @throws UnderstudyError `ConfigInvalid` for what is no URL of HTTP */
+export function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && (url.protocol === 'http:' || url.protocol === 'https:')) return url;
+  throw new UnderstudyError('ConfigInvalid', `a probe's url is ${JSON.stringify(text)}; it must begin with http:// or https://`, { url: text });
 }

@@ -3,7 +3,7 @@ import type { HttpProbeConfig, JsonCondition } from '../model/probe.ts';
 import { wallTimeMs } from '../runtime/clock.ts';
 import { bounded } from './bounded.ts';
 import type { Found } from './bounded.ts';
-import { HttpExchange } from './http-exchange.ts';
+import { HttpExchange, parseUrl } from './http-exchange.ts';
 import type { HttpAnswer } from './http-exchange.ts';
 import { atPath } from './json-path.ts';
 import type { Look, Probe } from './probe.ts';
@@ -92,12 +92,6 @@ function complaintOf(value: unknown, { path, equals, above, below }: JsonConditi
 function say(value: unknown): string {
   const text = JSON.stringify(value) ?? 'missing';
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
-}
-
-function parseUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url !== undefined && (url.protocol === 'http:' || url.protocol === 'https:')) return url;
-  throw new UnderstudyError('ConfigInvalid', `a probe's url is ${JSON.stringify(text)}; it must begin with http:// or https://`, { url: text });
 }
 
 function parsePattern(text: string): RegExp {

@@ -1,3 +1,5 @@
+import type { SecretRef } from '../model/config.ts';
+
 /** Looks at one thing from one place. It judges a single look; how many of them make a verdict is not its question. */
 export interface Probe {
   readonly kind: string;
@@ -17,3 +19,6 @@ export type Look =
   | { readonly outcome: 'down'; readonly latencyMs: number; readonly words: string }
   /** Our own trouble: no route, a broken resolver, too many open files. It says nothing of the other side, so it is never `down` (I3). */
   | { readonly outcome: 'unknown'; readonly words: string };
+
+/** Reads a secret where it is used (I9). @throws UnderstudyError `SecretMissing` */
+export type ResolveSecret = (ref: SecretRef) => string;
