@@ -12,6 +12,8 @@ const ROOMS = [
   'src/runtime',
   'src/database',
   'src/providers',
+  'src/probes',
+  'src/flags',
   'src/guard',
   'src/agent',
   'src/client',
@@ -42,6 +44,8 @@ const TABLE: Record<Room, Rule> = {
   'src/runtime': { rooms: ['src/model'], packages: ANY },
   'src/database': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|pg|execa|koffi)$/ },
   'src/providers': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|dns-packet|zod)$/ },
+  'src/probes': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|pg|dns-packet|@grpc\/grpc-js)$/ },
+  'src/flags': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|zod)$/ },
   'src/guard': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|koffi|execa)$/ },
   'src/agent': { rooms: ['src/model', 'src/decide', 'src/runtime', 'src/guard', 'src/database'], packages: ANY },
   // Asks the workflows from outside, for the command line and for whoever embeds it.

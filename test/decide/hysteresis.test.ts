@@ -11,7 +11,7 @@ const OF = { '+': 'up', '-': 'down', '?': 'unknown' } as const;
 function verdicts(looks: string): string {
   let standing: Standing | undefined;
   let told = '';
-  [...looks].forEach((mark, index) => {
+  Array.from(looks).forEach((mark, index) => {
     standing = judge(standing, { outcome: OF[mark as '+'] }, COUNTS, index);
     told += mark === '' ? '' : Object.entries(OF).find(([, verdict]) => verdict === standing?.verdict)![0];
   });

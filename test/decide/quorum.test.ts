@@ -9,9 +9,9 @@ const RULE: QuorumRule = { downShare: 2 / 3, staleAfterMs: 10_000 };
 
 /** One mark an observer: `+` up, `-` down, `?` does not know, `b` blind and would say down, `o` said down long ago, `.` never heard. */
 function opinionsOf(marks: string): { observers: string[]; opinions: Opinion[] } {
-  const observers = [...marks].map((_mark, index) => `o${index}`);
+  const observers = Array.from(marks).map((_mark, index) => `o${index}`);
   const verdicts: Record<string, Verdict> = { '+': 'up', '?': 'unknown' };
-  const opinions = [...marks].flatMap((mark, index): Opinion[] => {
+  const opinions = Array.from(marks).flatMap((mark, index): Opinion[] => {
     if (mark === '.') return [];
     const heardAtMs = mark === 'o' ? NOW - 10_001 : NOW - 10_000;
     return [{ observer: `o${index}`, verdict: verdicts[mark] ?? 'down', heardAtMs, ...(mark === 'b' ? { blind: 'its references fail too' } : {}) }];

@@ -18,33 +18,33 @@ interface Row {
   readonly sites: readonly Site[];
   readonly rules?: Partial<SteeringRules>;
   readonly serving?: readonly string[];
-  readonly then: readonly string[];
+  readonly serves: readonly string[];
   /** `site: rule` of some of them. */
   readonly why?: Readonly<Record<string, string>>;
   readonly pages?: number;
 }
 
 const table: Record<string, Row> = {
-  'all are well: nothing changes': { sites: [eu, us, ap], then: ['eu', 'us', 'ap'], why: { eu: 'well' } },
-  'what is down leaves': { sites: [down('eu'), us, ap], then: ['us', 'ap'], why: { eu: 'down' } },
+  'all are well: nothing changes': { sites: [eu, us, ap], serves: ['eu', 'us', 'ap'], why: { eu: 'well' } },
+  'what is down leaves': { sites: [down('eu'), us, ap], serves: ['us', 'ap'], why: { eu: 'down' } },
   'I3: what nobody knows stays as it is, in and out': {
     sites: [site('eu', 'unknown'), site('us', 'unknown'), ap],
     serving: ['eu', 'ap'],
-    then: ['eu', 'ap'],
+    serves: ['eu', 'ap'],
     why: { eu: 'unknown', us: 'unknown' },
   },
   'all are down: the last good answer is kept, and somebody is woken': {
     sites: [down('eu'), down('us'), down('ap')],
     serving: ['eu', 'us'],
-    then: ['eu', 'us'],
+    serves: ['eu', 'us'],
     why: { eu: 'all-down', us: 'all-down', ap: 'down' },
     pages: 2,
   },
-  'the limit counts after the step: of two one may be out, not both': { sites: [down('eu'), us], serving: ['eu', 'us'], rules: { maxOut: 0.5 }, then: ['us'] },
+  'the limit counts after the step: of two one may be out, not both': { sites: [down('eu'), us], serving: ['eu', 'us'], rules: { maxOut: 0.5 }, serves: ['us'] },
   'a third of three is one: the second that is down stays': {
     sites: [down('eu', { sinceMs: NOW - 2000 }), down('us', { sinceMs: NOW - 1000 }), ap],
     rules: { maxOut: 1 / 3 },
-    then: ['us', 'ap'],
+    serves: ['us', 'ap'],
     why: { us: 'max-out', eu: 'down' },
     pages: 1,
   },
@@ -52,81 +52,81 @@ const table: Record<string, Row> = {
     sites: [down('eu'), us, down('ap')],
     serving: ['eu', 'us'],
     rules: { maxOut: 1 / 3 },
-    then: ['eu', 'us'],
+    serves: ['eu', 'us'],
     why: { eu: 'max-out' },
     pages: 1,
   },
-  'never below minServing': { sites: [down('eu'), us, ap], rules: { minServing: 3 }, then: ['eu', 'us', 'ap'], why: { eu: 'min-serving' }, pages: 1 },
+  'never below minServing': { sites: [down('eu'), us, ap], rules: { minServing: 3 }, serves: ['eu', 'us', 'ap'], why: { eu: 'min-serving' }, pages: 1 },
   'what remains must carry the load': {
     sites: [down('eu', { capacity: 60 }), site('us', 'up', { capacity: 40 }), site('ap', 'up', { capacity: 30 })],
     rules: { load: 71 },
-    then: ['eu', 'us', 'ap'],
+    serves: ['eu', 'us', 'ap'],
     why: { eu: 'capacity' },
     pages: 1,
   },
   'and does': {
     sites: [down('eu', { capacity: 60 }), site('us', 'up', { capacity: 40 }), site('ap', 'up', { capacity: 30 })],
     rules: { load: 70 },
-    then: ['us', 'ap'],
+    serves: ['us', 'ap'],
   },
   'an evacuation outranks health: it goes first where one alone may': {
     sites: [site('eu', 'up', { evacuated: EVACUATED }), down('us'), ap],
     rules: { maxOut: 1 / 3 },
-    then: ['us', 'ap'],
+    serves: ['us', 'ap'],
     why: { eu: 'evacuated', us: 'max-out' },
     pages: 1,
   },
   'an evacuation is held by the limits too, and somebody is told': {
     sites: [site('eu', 'up', { evacuated: EVACUATED })],
     serving: ['eu'],
-    then: ['eu'],
+    serves: ['eu'],
     why: { eu: 'min-serving' },
     pages: 1,
   },
   'an evacuated region does not come back for being all that is well': {
     sites: [site('eu', 'up', { evacuated: EVACUATED }), down('us')],
     serving: ['us'],
-    then: ['us'],
+    serves: ['us'],
     why: { eu: 'evacuated', us: 'all-down' },
     pages: 1,
   },
   'health outranks a drill: it waits where another one is down': {
     sites: [down('eu'), site('us', 'up', { drilled: true }), ap],
     rules: { maxOut: 1 / 3 },
-    then: ['us', 'ap'],
+    serves: ['us', 'ap'],
     why: { us: 'max-out', eu: 'down' },
     pages: 1,
   },
-  'a drill sends away what is well': { sites: [eu, site('us', 'up', { drilled: true }), ap], then: ['eu', 'ap'], why: { us: 'drill' } },
+  'a drill sends away what is well': { sites: [eu, site('us', 'up', { drilled: true }), ap], serves: ['eu', 'ap'], why: { us: 'drill' } },
   'it returns after sustained health': {
     sites: [site('eu', 'up', { sinceMs: NOW - 60_000 }), us, ap],
     serving: ['us', 'ap'],
-    then: ['eu', 'us', 'ap'],
+    serves: ['eu', 'us', 'ap'],
     why: { eu: 'well' },
   },
-  'not before': { sites: [site('eu', 'up', { sinceMs: NOW - 59_999 }), us, ap], serving: ['us', 'ap'], then: ['us', 'ap'], why: { eu: 'hold' } },
-  'by hand it waits for a word': { sites: [eu, us, ap], serving: ['us', 'ap'], rules: { failBack: 'by-hand' }, then: ['us', 'ap'], why: { eu: 'by-hand' } },
+  'not before': { sites: [site('eu', 'up', { sinceMs: NOW - 59_999 }), us, ap], serving: ['us', 'ap'], serves: ['us', 'ap'], why: { eu: 'hold' } },
+  'by hand it waits for a word': { sites: [eu, us, ap], serving: ['us', 'ap'], rules: { failBack: 'by-hand' }, serves: ['us', 'ap'], why: { eu: 'by-hand' } },
   'which lets it back at once': {
     sites: [site('eu', 'up', { letBack: true, sinceMs: NOW }), us, ap],
     serving: ['us', 'ap'],
     rules: { failBack: 'by-hand' },
-    then: ['eu', 'us', 'ap'],
+    serves: ['eu', 'us', 'ap'],
   },
-  'or it never returns': { sites: [eu, us, ap], serving: ['us', 'ap'], rules: { failBack: 'never' }, then: ['us', 'ap'], why: { eu: 'never' } },
+  'or it never returns': { sites: [eu, us, ap], serving: ['us', 'ap'], rules: { failBack: 'never' }, serves: ['us', 'ap'], why: { eu: 'never' } },
   'whoever returns is let in before the last one leaves': {
     sites: [eu, down('us')],
     serving: ['us'],
     rules: { maxOut: 0.5 },
-    then: ['eu'],
+    serves: ['eu'],
     why: { us: 'down' },
   },
 };
 
 describe('steer', () => {
-  for (const [name, { sites, rules, serving, then, why = {}, pages = 0 }] of Object.entries(table))
+  for (const [name, { sites, rules, serving, serves, why = {}, pages = 0 }] of Object.entries(table))
     it(name, () => {
       const steering = play(sites, rules, serving);
-      expect(steering.serving).toEqual(then);
+      expect(steering.serving).toEqual(serves);
       expect(Object.fromEntries(steering.sites.filter((one) => one.name in why).map((one) => [one.name, one.rule]))).toEqual(why);
       expect(steering.page).toHaveLength(pages);
     });
