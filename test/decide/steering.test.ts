@@ -40,7 +40,12 @@ const table: Record<string, Row> = {
     why: { eu: 'all-down', us: 'all-down', ap: 'down' },
     pages: 2,
   },
-  'the limit counts after the step: of two one may be out, not both': { sites: [down('eu'), us], serving: ['eu', 'us'], rules: { maxOut: 0.5 }, serves: ['us'] },
+  'the limit counts after the step: of two one may be out, not both': {
+    sites: [down('eu'), us],
+    serving: ['eu', 'us'],
+    rules: { maxOut: 0.5 },
+    serves: ['us'],
+  },
   'a third of three is one: the second that is down stays': {
     sites: [down('eu', { sinceMs: NOW - 2000 }), down('us', { sinceMs: NOW - 1000 }), ap],
     rules: { maxOut: 1 / 3 },
