@@ -44,7 +44,7 @@ const TABLE: Record<Room, Rule> = {
   'src/runtime': { rooms: ['src/model'], packages: ANY },
   'src/database': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|pg|execa|koffi)$/ },
   'src/providers': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|dns-packet|zod)$/ },
-  'src/probes': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|pg|dns-packet|@grpc\/grpc-js)$/ },
+  'src/probes': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|pg|dns-packet)$/ },
   'src/flags': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|zod)$/ },
   'src/guard': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|koffi|execa)$/ },
   'src/agent': { rooms: ['src/model', 'src/decide', 'src/runtime', 'src/guard', 'src/database'], packages: ANY },

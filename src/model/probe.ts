@@ -8,7 +8,8 @@ export type ProbeConfig =
   | DnsProbeConfig
   | PostgresProbeConfig
   | RedisProbeConfig
-  | PrometheusProbeConfig;
+  | PrometheusProbeConfig
+  | GrpcProbeConfig;
 
 interface Limited {
   /** For one look, from names to the last byte: it really ends then. */
@@ -110,4 +111,13 @@ export interface PrometheusProbeConfig extends Limited {
   readonly url: string;
   /** PromQL that gives one number: a scalar, or a vector of one series. */
   readonly query: string;
+}
+
+/** gRPC's health protocol, without TLS. */
+export interface GrpcProbeConfig extends Limited {
+  readonly type: 'grpc';
+  readonly host: string;
+  readonly port: number;
+  /** Left out: the server as a whole. */
+  readonly service?: string;
 }

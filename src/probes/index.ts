@@ -2,6 +2,7 @@ import { UnderstudyError } from '../model/error.ts';
 import type { ProbeConfig } from '../model/probe.ts';
 import { CommandProbe } from './command.ts';
 import { DnsProbe } from './dns.ts';
+import { GrpcProbe } from './grpc.ts';
 import { HttpProbe } from './http.ts';
 import { PostgresProbe } from './postgres.ts';
 import type { Probe, ResolveSecret } from './probe.ts';
@@ -30,6 +31,8 @@ export function openProbe(config: ProbeConfig, resolveSecret: ResolveSecret): Pr
       return new RedisProbe(config, resolveSecret);
     case 'prometheus':
       return new PrometheusProbe(config);
+    case 'grpc':
+      return new GrpcProbe(config);
     default:
       config satisfies never;
       throw new UnderstudyError('ConfigInvalid', `a probe is of type ${JSON.stringify((config as { type: unknown }).type)}, which this version does not know`);
