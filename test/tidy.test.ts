@@ -41,7 +41,7 @@ const TABLE: Record<Room, Rule> = {
   workflows: { rooms: ['src/model', 'src/decide'], packages: /^@temporalio\/(workflow|common)$/ },
   'src/runtime': { rooms: ['src/model'], packages: ANY },
   'src/database': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|pg|execa|koffi)$/ },
-  'src/providers': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|dns-packet|zod)$/ },
+  'src/providers': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|dns-packet|zod|@aws-sdk\/client-route-53)$/ },
   'src/guard': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|koffi|execa)$/ },
   'src/agent': { rooms: ['src/model', 'src/decide', 'src/runtime', 'src/guard', 'src/database'], packages: ANY },
   // Asks the workflows from outside, for the command line and for whoever embeds it.
