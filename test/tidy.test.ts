@@ -43,7 +43,7 @@ const TABLE: Record<Room, Rule> = {
   workflows: { rooms: ['src/model', 'src/decide'], packages: /^@temporalio\/(workflow|common)$/ },
   'src/runtime': { rooms: ['src/model'], packages: ANY },
   'src/database': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|pg|execa|koffi)$/ },
-  'src/providers': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|dns-packet|zod)$/ },
+  'src/providers': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|dns-packet|zod|@aws-sdk\/client-route-53)$/ },
   'src/probes': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|pg|dns-packet)$/ },
   'src/flags': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|zod)$/ },
   'src/guard': { rooms: ['src/model', 'src/decide', 'src/runtime'], packages: /^(node|koffi|execa)$/ },

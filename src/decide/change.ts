@@ -1,5 +1,5 @@
 import { UnderstudyError } from '../model/error.ts';
-import type { FoundRecord, OwnedRecord, RecordType } from '../model/record.ts';
+import type { FoundRecord, OwnedRecord, RecordType, Routing } from '../model/record.ts';
 
 /** What is to be done about a record, given what is there; each case says why in words for the incident's report. */
 export type Change =
@@ -45,8 +45,23 @@ export function differenceOf(found: OwnedRecord, wanted: OwnedRecord): string | 
   if (a.values.join('\n') !== b.values.join('\n')) parts.push(`${said(a.values)} is there, ${said(b.values)} is wanted`);
   if (a.ttlSeconds !== b.ttlSeconds) parts.push(`its TTL is ${a.ttlSeconds} s, ${b.ttlSeconds} s is wanted`);
   if (a.epoch !== b.epoch) parts.push(`it is of epoch ${a.epoch}, this is epoch ${b.epoch}`);
+  if (sayRouting(a.routing) !== sayRouting(b.routing)) parts.push(`it is routed ${sayRouting(a.routing)}, ${sayRouting(b.routing)} is wanted`);
   if (a.owner !== b.owner) parts.push(`it belongs to ${a.owner}, not to ${b.owner}`);
   return parts.length === 0 ? undefined : parts.join('; ');
+}
+
+function sayRouting(routing: Routing | undefined): string {
+  if (routing === undefined) return 'to all alike';
+  const { setIdentifier, policy, healthCheckId } = routing;
+  const health = healthCheckId === undefined ? '' : `, with health check ${healthCheckId}`;
+  switch (policy.kind) {
+    case 'weighted':
+      return `as ${setIdentifier} by weight ${policy.weight}${health}`;
+    case 'failover':
+      return `as ${setIdentifier}, the ${policy.role} of a failover pair${health}`;
+    case 'geolocation':
+      return `as ${setIdentifier} for ${policy.continent === undefined ? 'country' : 'continent'} ${policy.continent ?? policy.country}${health}`;
+  }
 }
 
 const said = (values: readonly string[]): string => (values.length === 0 ? 'no value' : values.join(', '));

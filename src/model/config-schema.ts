@@ -214,7 +214,31 @@ const Powerdns = z
   )
   .meta({ description: 'The HTTP API of PowerDNS.' });
 
-const PROVIDERS = [Rfc2136, FileProvider, Powerdns] as const;
+const Route53 = z
+  .strictObject(
+    {
+      type: kind('route53', 'Amazon Route 53.'),
+      zone: ZoneName,
+      zoneId: z
+        .string("the hosted zone's id")
+        .regex(/^[A-Z0-9]{1,32}$/, "the hosted zone's id, such as Z0123456789ABCDEFGHIJ")
+        .meta({ description: "The hosted zone's id." }),
+      region: text('a region of AWS', 'The region that requests are signed for.').prefault('us-east-1'),
+      credentials: z
+        .strictObject(
+          { accessKeyId: text('the id of an access key', 'The id of the access key.'), secretAccessKey: secret('The access key.') },
+          '{ accessKeyId, secretAccessKey: { env: NAME } }',
+        )
+        .meta({ description: "An access key. Left out: AWS' own environment, files and roles." })
+        .optional(),
+      endpoint: httpUrl('https://route53.amazonaws.com', "In the place of AWS' own, for an emulator or a private endpoint.").optional(),
+      timeout: providerTimeout('5s'),
+    },
+    'a provider: { type: route53, zone, zoneId }',
+  )
+  .meta({ description: 'Amazon Route 53.' });
+
+const PROVIDERS = [Rfc2136, FileProvider, Powerdns, Route53] as const;
 export const PROVIDER_TYPES: readonly string[] = PROVIDERS.flatMap(({ shape }) => [...shape.type.values]);
 export const ProviderZone = ZoneName;
 

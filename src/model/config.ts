@@ -38,7 +38,7 @@ export interface CodecConfig {
 /** Secrets are named, never written (I9). */
 export type SecretRef = { readonly env: string } | { readonly file: string };
 
-export type ProviderConfig = Rfc2136Config | FileConfig | PowerdnsConfig;
+export type ProviderConfig = Rfc2136Config | FileConfig | PowerdnsConfig | Route53Config;
 
 export interface Rfc2136Config {
   readonly type: 'rfc2136';
@@ -76,6 +76,21 @@ export interface PowerdnsConfig {
   readonly zone: string;
   readonly key: SecretRef;
   /** For each question and each update. */
+  readonly timeoutMs: number;
+}
+
+export interface Route53Config {
+  readonly type: 'route53';
+  /** Absolute, with its final dot. */
+  readonly zone: string;
+  /** The hosted zone's: `Z0123456789ABCDEFGHIJ`. */
+  readonly zoneId: string;
+  readonly region: string;
+  /** Left out: where AWS' own client looks for them. */
+  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: SecretRef };
+  /** In the place of AWS' own. */
+  readonly endpoint?: string;
+  /** For each request. */
   readonly timeoutMs: number;
 }
 

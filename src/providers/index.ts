@@ -4,6 +4,7 @@ import { UnderstudyError } from '../model/error.ts';
 import { FileProvider } from './file/file.ts';
 import { PowerdnsProvider } from './powerdns/powerdns.ts';
 import type { RecordProvider } from './provider.ts';
+import { Route53Provider } from './route53/route53.ts';
 import { Rfc2136Provider } from './rfc2136/rfc2136.ts';
 import type { ResolveSecret } from './rfc2136/rfc2136.ts';
 
@@ -22,6 +23,8 @@ export function openProvider(name: string, config: ProviderConfig, resolveSecret
       return new FileProvider(config);
     case 'powerdns':
       return new PowerdnsProvider(config, resolveSecret);
+    case 'route53':
+      return new Route53Provider(config, resolveSecret);
     default:
       throw new UnderstudyError(
         'ConfigInvalid',

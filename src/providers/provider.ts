@@ -8,8 +8,12 @@ export interface RecordProvider {
   readonly kind: string;
   /** `atomic`, or `racy` where read, compare and write are separate calls. */
   readonly compareAndSet: 'atomic' | 'racy';
-  /** Reads the set with its marker from an authoritative server, past every cache. */
-  read(name: string, type: RecordType, signal: AbortSignal): Promise<Read>;
+  /**
+   * Reads the set with its marker from an authoritative server, past every cache.
+   *
+   * @param setIdentifier which of several sets, where the provider has routing
+   */
+  read(name: string, type: RecordType, signal: AbortSignal, setIdentifier?: string): Promise<Read>;
   /**
    * Replaces what is there by `wanted`, provided that it is absent, or owned by `wanted.owner` at an epoch not above `wanted.epoch`.
    * The condition and the change are one act where `compareAndSet` is `atomic`.

@@ -146,7 +146,7 @@ function toTemporal({ tls, codec, ...rest }: RawConfig['temporal']): TemporalCon
 }
 
 function toProvider({ timeout, ...rest }: RawConfig['providers'][string]): ProviderConfig {
-  return { ...rest, zone: rest.zone.toLowerCase(), timeoutMs: timeout };
+  return { ...defined(rest), zone: rest.zone.toLowerCase(), timeoutMs: timeout };
 }
 
 function toGroup(name: string, raw: RawConfig['groups'][string]): GroupConfig {

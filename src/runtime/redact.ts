@@ -23,6 +23,8 @@ function secretsOfProvider(provider: ProviderConfig): SecretRef[] {
       return [provider.tsig.secret];
     case 'powerdns':
       return [provider.key];
+    case 'route53':
+      return provider.credentials === undefined ? [] : [provider.credentials.secretAccessKey];
     case 'file':
       return [];
   }
