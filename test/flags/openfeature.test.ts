@@ -135,7 +135,7 @@ describeWithPart(program('chromium', 'chromium'), 'the official web SDK, in a br
       tookMs.sort((one, other) => one - other);
       // No poll would be that soon: the web SDK's own comes after seconds, if at all.
       expect(tookMs[0]).toBeLessThan(1000);
-      console.info(`a changed flag in a browser: median ${Math.round(tookMs[5] ?? Number.NaN)} ms of ${tookMs.length}`);
+      process.stdout.write(`a changed flag in a browser: median ${Math.round(tookMs[5] ?? Number.NaN)} ms of ${tookMs.length}\n`);
       bed.store.markSource('down');
       await vi.waitFor(() => expect(heard.at(-1)).toMatchObject({ value: 'full', reason: 'CACHED' }), { timeout: 10_000 });
     } finally {
