@@ -1,3 +1,4 @@
+import type { Health } from '../model/health.ts';
 import type { Verdict } from '../model/verdict.ts';
 
 /** One named check of a service, as it stands. */
@@ -11,10 +12,8 @@ export interface CheckStanding {
   readonly words?: string;
 }
 
-export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy' | 'unknown';
-
-export interface Health {
-  readonly status: HealthStatus;
+export interface HealthDecision {
+  readonly status: Health;
   /** The checks that make it so. */
   readonly because: readonly string[];
   readonly words: string;
@@ -28,11 +27,11 @@ export interface Health {
  *
  * @param freshMs a look that is older says nothing any more; a verdict without a look never did
  */
-export function decideHealth(checks: readonly CheckStanding[], { freshMs, nowMs }: { readonly freshMs: number; readonly nowMs: number }): Health {
+export function decideHealth(checks: readonly CheckStanding[], { freshMs, nowMs }: { readonly freshMs: number; readonly nowMs: number }): HealthDecision {
   const known = checks.map((check) => (isFresh(check, freshMs, nowMs) ? check : { ...check, verdict: 'unknown' as const }));
   const named = (of: readonly CheckStanding[]): string =>
     of.map(({ name, words }) => (words === undefined || words === '' ? name : `${name} (${words})`)).join(', ');
-  const status = (kind: HealthStatus, of: readonly CheckStanding[], words: string): Health => ({ status: kind, because: of.map(({ name }) => name), words });
+  const status = (kind: Health, of: readonly CheckStanding[], words: string): HealthDecision => ({ status: kind, because: of.map(({ name }) => name), words });
 
   const failing = known.filter(({ verdict }) => verdict === 'down');
   const critical = failing.filter((check) => check.critical);

@@ -1,7 +1,4 @@
-import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PowerdnsConfig } from '../../src/model/config.ts';
 import type { OwnedRecord } from '../../src/model/record.ts';
@@ -11,6 +8,8 @@ import { query } from '../../src/providers/rfc2136/ask.ts';
 import { rdataToText, TYPE } from '../../src/providers/rfc2136/rdata.ts';
 import { API_KEY, freePort, startPowerdns, startSilent, ZONE } from '../support/dns-servers.ts';
 import type { PowerdnsServer } from '../support/dns-servers.ts';
+import { startHttp } from '../support/http-server.ts';
+import type { HttpServer } from '../support/http-server.ts';
 import { describeWithPart, program } from '../support/part.ts';
 import { never, recordContract, wanted } from '../support/record-contract.ts';
 
@@ -166,28 +165,10 @@ describe('powerdns where no PowerDNS answers', () => {
   }
 });
 
-interface Http {
-  readonly url: string;
-  stop(): Promise<void>;
-}
-
-async function startHttp(listener: RequestListener): Promise<Http> {
-  const server = createServer(listener).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async stop() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
-  };
-}
-
 type Between = (method: string, when: 'before' | 'after') => 'pass' | 'lose' | Promise<'pass' | 'lose'>;
 
 /** A path to the API on which something happens before a request, or after it; an answer that is lost never comes. */
-function startBetween(api: string, happen: Between): Promise<Http> {
+function startBetween(api: string, happen: Between): Promise<HttpServer> {
   return startHttp((ask, answer) => {
     void (async () => {
       const method = ask.method ?? 'GET';

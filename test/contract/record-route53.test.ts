@@ -1,7 +1,3 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { ChangeResourceRecordSetsCommand, CreateHostedZoneCommand, ListResourceRecordSetsCommand, Route53Client } from '@aws-sdk/client-route-53';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Route53Config } from '../../src/model/config.ts';
@@ -11,6 +7,8 @@ import type { RecordProvider } from '../../src/providers/provider.ts';
 import { freePort, startSilent, ZONE } from '../support/dns-servers.ts';
 import { MOTO, startMoto } from '../support/moto.ts';
 import type { Moto } from '../support/moto.ts';
+import { startHttp } from '../support/http-server.ts';
+import type { HttpServer } from '../support/http-server.ts';
 import { describeWithPart } from '../support/part.ts';
 import { never, recordContract, wanted } from '../support/record-contract.ts';
 
@@ -262,28 +260,10 @@ describe('route53 where no Route 53 answers', () => {
   }
 });
 
-interface Http {
-  readonly url: string;
-  stop(): Promise<void>;
-}
-
-async function startHttp(listener: RequestListener): Promise<Http> {
-  const server = createServer(listener).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async stop() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
-  };
-}
-
 type Passed = 'pass' | 'lose' | ((text: string) => string) | { readonly status: number; readonly body: string };
 
 /** A path to the emulator on which something happens before a request, and its answer may be lost or changed. */
-function startBetween(url: string, happen: (method: string, path: string, body: string) => Promise<Passed>): Promise<Http> {
+function startBetween(url: string, happen: (method: string, path: string, body: string) => Promise<Passed>): Promise<HttpServer> {
   return startHttp((ask, answer) => {
     void (async () => {
       const method = ask.method ?? 'GET';

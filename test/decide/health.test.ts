@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { decideHealth } from '../../src/decide/health.ts';
-import type { CheckStanding, HealthStatus } from '../../src/decide/health.ts';
+import type { CheckStanding } from '../../src/decide/health.ts';
+import type { Health } from '../../src/model/health.ts';
 
 const NOW = 50_000;
 const TIMES = { freshMs: 10_000, nowMs: NOW };
@@ -13,7 +14,7 @@ const check = (name: string, verdict: CheckStanding['verdict'], more: Partial<Ch
 });
 const critical = { critical: true };
 
-const table: [name: string, checks: CheckStanding[], status: HealthStatus, because: string[], words: string][] = [
+const table: [name: string, checks: CheckStanding[], status: Health, because: string[], words: string][] = [
   ['every check is good', [check('db', 'up', critical), check('mail', 'up')], 'healthy', [], '2 of 2 checks pass'],
   ['one that is not critical fails', [check('db', 'up', critical), check('mail', 'down', { words: 'refused' })], 'degraded', ['mail'], 'mail (refused)'],
   ['a critical one fails', [check('db', 'down', critical), check('mail', 'down')], 'unhealthy', ['db'], 'fails: db'],
