@@ -1,9 +1,10 @@
-import { open, readFile, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CommitRule } from '../model/group.ts';
 import { mayAct } from '../model/epoch.ts';
 import { UnderstudyError } from '../model/error.ts';
 import type { PrimaryRole, StandbyRole } from '../model/role.ts';
+import { writeDurably } from '../runtime/durable-file.ts';
 
 /** The role in hand, with the token that renews it: a token is bound to no process, so a restarted agent goes on (protocol 1.6). */
 export type HeldRole =
@@ -99,23 +100,5 @@ async function readState(path: string): Promise<AgentState | undefined> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  const beside = `${path}.new`;
-  const file = await open(beside, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(beside, path);
-  const folder = await open(join(path, '..'), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

@@ -1,7 +1,11 @@
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { allFlags, type FlagValue, type ServiceFlags, variantOf } from '../model/flag.ts';
-import { type FlagStore, writeDurably } from './store.ts';
+import { writeDurably } from '../runtime/durable-file.ts';
+import type { FlagStore } from './store.ts';
+
+/** Readable by everybody, whatever the umask is. */
+const MODE = 0o644;
 
 /** @see https://flagd.dev/schema/v0/flags.json */
 export interface FlagdFile {
@@ -48,7 +52,7 @@ export function keepFlagdFiles(store: FlagStore, directory: string, log: Logger)
       }
       const file = path.join(directory, `${service}.flagd.json`);
       try {
-        await writeDurably(file, `${JSON.stringify(flagdFileOf(flags), undefined, 2)}\n`, 0o644);
+        await writeDurably(file, `${JSON.stringify(flagdFileOf(flags), undefined, 2)}\n`, MODE, (fresh) => fresh.chmod(MODE));
         written.set(service, flags.revision);
       } catch (error) {
         log.error({ err: error, file }, 'the flagd file is not written; it will be at the next change');

@@ -1,11 +1,12 @@
 import { lstatSync } from 'node:fs';
-import { open, readFile, rename } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { UnderstudyError } from '../model/error.ts';
 import { type ServiceFlags, ServiceFlagsSchema } from '../model/flag.ts';
 import type { HealthStatus } from '../model/health.ts';
+import { writeDurably } from '../runtime/durable-file.ts';
 import { claimStateDir } from '../runtime/private-files.ts';
 
 /**
@@ -25,6 +26,8 @@ export type PutOutcome = 'changed' | 'confirmed' | 'older';
 export type SourceState = 'up' | 'down';
 
 const FILE = 'flags.json';
+/** Whatever the umask is. */
+const MODE = 0o600;
 const OTHERS_WRITE = 0o022;
 const FileSchema = z.strictObject({ version: z.literal(1), services: z.array(ServiceFlagsSchema) });
 
@@ -161,7 +164,7 @@ export class FlagStore {
       this.#unsaved = false;
       const services = [...this.#known.values()].map(({ flags }) => flags);
       try {
-        await writeDurably(this.#file, `${JSON.stringify({ version: 1, services })}\n`);
+        await writeDurably(this.#file, `${JSON.stringify({ version: 1, services })}\n`, MODE, (fresh) => fresh.chmod(MODE));
         this.#diskError = undefined;
       } catch (error) {
         this.#diskError = String(error);
@@ -207,25 +210,4 @@ function demandOurs(file: string): void {
     throw new UnderstudyError('UnsafeFiles', `${file} ${words}: whoever can write there could switch features. Next: look who made it, then rm ${file}`, {
       file,
     });
-}
-
-/** The whole new content or the whole old one, whatever is killed when. */
-export async function writeDurably(file: string, text: string, mode = 0o600): Promise<void> {
-  const beside = `${file}.new`;
-  const handle = await open(beside, 'w', mode);
-  try {
-    // Whatever the umask is.
-    await handle.chmod(mode);
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(beside, file);
-  const folder = await open(path.dirname(file), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

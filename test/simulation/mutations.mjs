@@ -73,7 +73,7 @@ export const MUTATIONS = [
     { ends: true },
     edit('test/simulation/stand-ins/database-process.ts', 'guard.onDeath.push(() => void engine.at(killTookMs(), undefined, () => engine.kill(proc)));', ''),
   ),
-  rule('epoch-not-synced', '1.6', 'role and epoch are not synced to the disk', { ends: true }, edit('src/agent/state-file.ts', 'await file.sync();', '')),
+  rule('epoch-not-synced', '1.6', 'role and epoch are not synced to the disk', { ends: true }, edit('src/runtime/durable-file.ts', 'await fresh.sync();', '')),
   rule(
     'tells-fenced-unfenced',
     '2a',

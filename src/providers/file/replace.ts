@@ -1,5 +1,5 @@
-import { open, realpath, rename, stat } from 'node:fs/promises';
-import path from 'node:path';
+import { realpath, stat } from 'node:fs/promises';
+import { writeDurably } from '../../runtime/durable-file.ts';
 
 const NEW_FILE_MODE = 0o644;
 
@@ -11,27 +11,13 @@ const NEW_FILE_MODE = 0o644;
  */
 export async function replaceFile(file: string, text: string): Promise<void> {
   const real = await realOf(file);
-  const fresh = `${real}.new`;
   const before = await statOf(real);
-  const handle = await open(fresh, 'w', NEW_FILE_MODE);
-  try {
-    if (before !== undefined) {
-      await handle.chmod(before.mode & 0o7777);
-      const now = await handle.stat();
-      if (now.uid !== before.uid || now.gid !== before.gid) await handle.chown(before.uid, before.gid);
-    }
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(fresh, real);
-  const directory = await open(path.dirname(real), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  await writeDurably(real, text, NEW_FILE_MODE, async (fresh) => {
+    if (before === undefined) return;
+    await fresh.chmod(before.mode & 0o7777);
+    const now = await fresh.stat();
+    if (now.uid !== before.uid || now.gid !== before.gid) await fresh.chown(before.uid, before.gid);
+  });
 }
 
 /** Where a link leads, so that the link stays one. */

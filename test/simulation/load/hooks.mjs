@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 const STAND_INS = [
   [/^@temporalio\/workflow$/, /./, 'workflow'],
   [/^@temporalio\/common\/lib\/internal-non-workflow\/index\.js$/, /./, 'payloads'],
-  [/^node:fs\/promises$/, /\/src\/agent\/state-file\.js$/, 'files'],
+  [/^node:fs\/promises$/, /\/src\/(agent\/state-file|runtime\/durable-file)\.js$/, 'files'],
   [/runtime\/clock\.js$/, /./, 'clock'],
   [/guard\/client\.js$/, /./, 'guard-client'],
   [/\/database-process\.js$/, /\/src\/guard\/guard\.js$/, 'database-process'],
